@@ -4,18 +4,52 @@
  */
 export const CAUSES = {
   InvalidInput: { retryable: false, remedy: 'Correct the field that the message names and apply the Workspace again.' },
-  NotSupported: { retryable: false, remedy: 'Use a field, model or size that this release serves; the message names the alternatives.' },
-  DoesNotFit: { retryable: false, remedy: 'Choose a size with more GPU memory, or a shorter max-model-len in inference.config.' },
-  MissingReference: { retryable: true, remedy: 'Create the object that the message names; the Workspace goes on by itself.' },
-  NoMatchingNodes: { retryable: true, remedy: 'Label a GPU node so that it matches resource.labelSelector, or set resource.instanceType.' },
-  HubUnavailable: { retryable: true, remedy: 'Give the cluster access to the Hugging Face hub, or use a preset of the catalogue.' },
-  HubDenied: { retryable: true, remedy: 'Put a token with access to the model into a Secret (key HF_TOKEN) and name it in presetOptions.modelAccessSecret.' },
-  Quota: { retryable: true, nextCandidate: true, remedy: 'Ask the cloud for more quota of this family, or add resource.instanceTypes.' },
-  Capacity: { retryable: true, nextCandidate: true, remedy: 'The cloud has no machine of this size now; add resource.instanceTypes to try others.' },
-  NotReadyInTime: { retryable: true, nextCandidate: true, remedy: 'Look at the NodeClaim and its node: kubectl describe nodeclaim.' },
+  NotSupported: {
+    retryable: false,
+    remedy: 'Use a field, model or size that this release serves; the message names the alternatives.',
+  },
+  DoesNotFit: {
+    retryable: false,
+    remedy: 'Choose a size with more GPU memory, or a shorter max-model-len in inference.config.',
+  },
+  MissingReference: {
+    retryable: true,
+    remedy: 'Create the object that the message names; the Workspace goes on by itself.',
+  },
+  NoMatchingNodes: {
+    retryable: true,
+    remedy: 'Label a GPU node so that it matches resource.labelSelector, or set resource.instanceType.',
+  },
+  HubUnavailable: {
+    retryable: true,
+    remedy: 'Give the cluster access to the Hugging Face hub, or use a preset of the catalogue.',
+  },
+  HubDenied: {
+    retryable: true,
+    remedy:
+      'Put a token with access to the model into a Secret (key HF_TOKEN) and name it in presetOptions.modelAccessSecret.',
+  },
+  Quota: {
+    retryable: true,
+    nextCandidate: true,
+    remedy: 'Ask the cloud for more quota of this family, or add resource.instanceTypes.',
+  },
+  Capacity: {
+    retryable: true,
+    nextCandidate: true,
+    remedy: 'The cloud has no machine of this size now; add resource.instanceTypes to try others.',
+  },
+  NotReadyInTime: {
+    retryable: true,
+    nextCandidate: true,
+    remedy: 'Look at the NodeClaim and its node: kubectl describe nodeclaim.',
+  },
   MachineLost: { retryable: true, remedy: 'Nothing to do: the machine is replaced.' },
   NodeNotReady: { retryable: true, remedy: 'Look at the node: kubectl describe node.' },
-  NodeClass: { retryable: true, remedy: 'Create the NodeClass that the message names, or set the one to use in the configuration.' },
+  NodeClass: {
+    retryable: true,
+    remedy: 'Create the NodeClass that the message names, or set the one to use in the configuration.',
+  },
   Auth: { retryable: true, remedy: 'Give the worker the permission that the message names.' },
   ImagePull: { retryable: true, remedy: 'Check the image reference, the pull secret and the registry.' },
   OutOfMemory: { retryable: true, remedy: 'Lower max-model-len or choose a size with more memory.' },
@@ -23,9 +57,15 @@ export const CAUSES = {
   ContainerStart: { retryable: true, remedy: 'Look at the pod: kubectl describe pod.' },
   Unschedulable: { retryable: true, remedy: 'Look at the pod: kubectl describe pod names what no node offers.' },
   Evicted: { retryable: true, remedy: 'Give the node more disk or memory.' },
-  Conflict: { retryable: true, remedy: 'Another owner holds the object that the message names; rename the Workspace or remove the object.' },
+  Conflict: {
+    retryable: true,
+    remedy: 'Another owner holds the object that the message names; rename the Workspace or remove the object.',
+  },
   KubernetesApi: { retryable: true, remedy: 'The Kubernetes API did not answer as it should; it is tried again.' },
-  Internal: { retryable: true, remedy: 'This is a defect or an outage of our own; see the workflow in the Temporal UI.' },
+  Internal: {
+    retryable: true,
+    remedy: 'This is a defect or an outage of our own; see the workflow in the Temporal UI.',
+  },
 } as const satisfies Record<string, CauseFacts>;
 
 export interface CauseFacts {
@@ -50,15 +90,12 @@ export interface Failure {
 /** Thrown by activities' inner code; turned into an ApplicationFailure at the activity's edge. */
 export class CauseError extends Error {
   override readonly name = 'CauseError';
+
   constructor(
-    readonly class: Cause,
-    message: string,
-    readonly options: { readonly remedy?: string; readonly cause?: unknown } = {},
+    readonly failure: Failure,
+    options?: { readonly cause?: unknown },
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-  }
-  get failure(): Failure {
-    return { cause: this.class, message: this.message, ...(this.options.remedy === undefined ? {} : { remedy: this.options.remedy }) };
+    super(failure.message, options);
   }
 }
 
