@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import { CAUSES, type Cause } from './causes';
+import { field, int32, int64, list, object, oneOf, stringMap, text, time } from './schema';
+
+export const STATES = [
+  'Pending',
+  'Ready',
+  'NotReady',
+  'Running',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+  'Deleting',
+] as const;
+
+export const STEP_NAMES = [
+  'Plan',
+  'Machines',
+  'Workload',
+  'Serving',
+  'Ready',
+  'Release',
+  'Failed',
+  'Cancelled',
+] as const;
+
+export const MACHINE_PHASES = [
+  'Pending',
+  'Launched',
+  'Registered',
+  'Initialized',
+  'Ready',
+  'NotReady',
+  'Deleting',
+  'Lost',
+] as const;
+
+const cause = oneOf(Object.keys(CAUSES) as [Cause, ...Cause[]], {
+  description: 'Class of the failure; see docs/failures.md.',
+});
+const message = (description: string) => text({ description });
+const step = (description: string) => oneOf(STEP_NAMES, { description });
+
+/** As metav1.Condition. */
+export const conditionSchema = object(
+  {
+    type: text({ description: 'Name of the condition.' }),
+    status: oneOf(['True', 'False', 'Unknown'], { description: 'Whether it holds.' }),
+    reason: text({ description: 'Why, in one CamelCase word.' }),
+    message: message('Why, for people.'),
+    lastTransitionTime: time({ description: 'When status last changed.' }),
+    observedGeneration: int64({ description: 'Generation of the Workspace that it was judged for.' }).optional(),
+  },
+  { description: 'One observation on the Workspace.' },
+);
+
+const metric = object(
+  {
+    description: text({ description: 'What was measured.' }),
+    value: text({ description: 'The figure.' }),
+    unit: text({ description: 'Its unit.' }).optional(),
+    config: stringMap({ description: 'How it was measured.' }).optional(),
+  },
+  { description: 'A measured figure.' },
+);
+
+export const stepSchema = object(
+  {
+    name: step('Name of the step.'),
+    message: message('What it waits for, or why it failed.').optional(),
+    attempt: int32({ description: 'Number of the attempt, from 1.' }).optional(),
+    startedTime: time({ description: 'When the step began.' }).optional(),
+    nextTryTime: time({ description: 'When it is tried again.' }).optional(),
+    cause: cause.optional(),
+    remedy: message('What to do about it.').optional(),
+  },
+  { description: 'The step that runs, or the one that the Workspace rests in.' },
+);
+
+export const attemptSchema = object(
+  {
+    step: step('The step that failed.'),
+    cause,
+    message: message('What happened.'),
+    remedy: message('What to do about it.').optional(),
+    instanceType: text({ description: 'The size that was tried.' }).optional(),
+    attempt: int32({ description: 'Number of the attempt, from 1.' }),
+    time: time({ description: 'When it failed last.' }),
+    count: int32({ description: 'How often the same happened in a row.' }),
+  },
+  { description: 'A failed attempt.' },
+);
+
+export const machineSchema = object(
+  {
+    name: text({ description: 'Name of the NodeClaim, or of the own node.' }),
+    provider: text({ description: 'Who provides it: karpenter or own-nodes.' }),
+    instanceType: text({ description: 'Its size.' }).optional(),
+    nodeName: text({ description: 'Its node, once there is one.' }).optional(),
+    phase: oneOf(MACHINE_PHASES, { description: 'How far it is.' }),
+    reason: text({ description: 'Why it is there, in one CamelCase word.' }).optional(),
+    message: message('Why it is there, for people.').optional(),
+  },
+  { description: 'A machine of the Workspace.' },
+);
+
+export const statusSchema = object(
+  {
+    workerNodes: list(text({ description: 'Node name.' }), {
+      description: 'Names of the nodes of the Workspace, sorted.',
+    }).optional(),
+    state: oneOf(STATES, { description: 'The whole in one word.' }).optional(),
+    conditions: list(conditionSchema, {
+      description: 'What holds and what does not.',
+      listMapKeys: ['type'],
+    }).optional(),
+    targetNodeCount: int32({ description: 'Number of nodes that model and size need.' }).optional(),
+    performance: object(
+      {
+        metrics: field(z.record(z.string(), metric).readonly(), { description: 'Figures by name.' }).optional(),
+      },
+      { description: 'Measured performance.' },
+    ).optional(),
+    observedGeneration: int64({ description: 'Generation of the Workspace that this status tells about.' }).optional(),
+    instanceType: text({ description: 'The size in use.' }).optional(),
+    message: text({ description: 'The whole in one line.' }).optional(),
+    step: stepSchema.optional(),
+    attempts: list(attemptSchema, { maxItems: 10, description: 'The last failed attempts, newest last.' }).optional(),
+    machines: list(machineSchema, { description: 'The machines, with how far they are.' }).optional(),
+    workload: object(
+      {
+        name: text({ description: 'Name of the StatefulSet or Job.' }),
+        generation: int64({ description: 'Generation of the workload object as applied.' }),
+        revision: text({ description: 'Number of the ControllerRevision that it was rendered from.' }),
+        hash: text({ description: 'SHA-256 of the rendered workload.' }),
+      },
+      { description: 'The workload that was applied last.' },
+    ).optional(),
+    workflow: object(
+      {
+        id: text({ description: 'Workflow ID.' }),
+        runID: text({ description: 'Run ID.' }).optional(),
+        url: text({ description: 'Its page in the Temporal UI.' }).optional(),
+      },
+      { description: 'The Temporal workflow behind the Workspace.' },
+    ).optional(),
+  },
+  { description: 'What is so now; written by the controller.' },
+);
+
+export type WorkspaceState = (typeof STATES)[number];
+export type StepName = (typeof STEP_NAMES)[number];
+export type MachinePhase = (typeof MACHINE_PHASES)[number];
+export type Condition = z.infer<typeof conditionSchema>;
+export type StepStatus = z.infer<typeof stepSchema>;
+export type AttemptStatus = z.infer<typeof attemptSchema>;
+export type MachineStatus = z.infer<typeof machineSchema>;
+export type WorkspaceStatus = z.infer<typeof statusSchema>;
