@@ -45,6 +45,8 @@ export interface NodeGpus {
   readonly product?: string;
   /** Extended resource that pods ask for; `nvidia.com/gpu` unless MIG. */
   readonly resourceName: string;
+  /** CUDA compute capability, e.g. 8.6; decides whether vLLM runs and whether it can use bfloat16. */
+  readonly computeCapability?: number;
 }
 
 /** One GPU size of a cloud, from the data files. */
@@ -77,4 +79,19 @@ export type Fit =
       readonly maxModelLen: number;
       readonly gpuMemoryUtilization: number;
     }
-  | { readonly fits: false; readonly reason: string };
+  | { readonly fits: false; readonly reason: string; readonly code: UnfitCode };
+
+/** Why a model doesn't fit, for programs; `reason` is for people. */
+export type UnfitCode =
+  /** The GPUs aren't NVIDIA's, or too old for vLLM. */
+  | 'unsupported-gpu'
+  /** The context asked for is longer than the model's. */
+  | 'context-too-long'
+  /** Not even overhead and context fit one GPU. */
+  | 'gpu-too-small'
+  /** A MIG slice has to hold the whole model. */
+  | 'slice-too-small'
+  /** More nodes are needed than there are. */
+  | 'too-few-nodes'
+  /** vLLM can't cut the model into that many pieces. */
+  | 'indivisible';
