@@ -1,0 +1,57 @@
+import { chmod, copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { GoSource, Program } from './catalogue';
+import { goToolchain } from './go-toolchain';
+import { run } from './run';
+import { PROGRESS_EVERY_MS, SourceError, type Log } from './source';
+
+/** Builds the program into `target`, and copies beside it the data its module ships. */
+export async function fromGo(
+  program: Program,
+  source: GoSource,
+  target: string,
+  cache: string,
+  log: Log,
+): Promise<void> {
+  const go = await goToolchain(source.module, cache, log);
+  const env = { ...go.env, GOWORK: 'off', CGO_ENABLED: '0' };
+  const start = Date.now();
+  const seconds = () => Math.round((Date.now() - start) / 1000);
+  let compiled = 0;
+  const ticker = setInterval(
+    () => log(`building ${program.name}: ${compiled} packages compiled, ${seconds()} s`),
+    PROGRESS_EVERY_MS,
+  );
+  try {
+    const flags = ['-v', '-trimpath', '-buildvcs=false', '-ldflags', `-s -w ${source.ldflags}`];
+    const built = await run(go.command, ['build', ...flags, '-o', path.join(target, program.name), source.package], {
+      cwd: source.module,
+      env,
+      onStderrLine: (line) => {
+        if (!line.startsWith('go: ')) compiled += 1;
+      },
+    });
+    if (built.code !== 0) throw new SourceError(`go build failed: ${built.stderrTail}`);
+  } finally {
+    clearInterval(ticker);
+  }
+  if (source.data !== undefined) await copyModuleData(go.command, env, source.module, source.data, target);
+}
+
+async function copyModuleData(
+  go: string,
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+  data: NonNullable<GoSource['data']>,
+  target: string,
+): Promise<void> {
+  const listed = await run(go, ['list', '-m', '-f', '{{.Dir}}', data.from], { cwd, env });
+  const folder = listed.stdout.trim();
+  if (listed.code !== 0 || folder === '') throw new SourceError(`module ${data.from}: ${listed.stderrTail}`);
+  for (const [to, from] of Object.entries(data.files)) {
+    await mkdir(path.dirname(path.join(target, to)), { recursive: true });
+    await copyFile(path.join(folder, from), path.join(target, to));
+    await chmod(path.join(target, to), 0o644); // files of the module cache are read-only
+  }
+}
