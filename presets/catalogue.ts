@@ -11,6 +11,8 @@ import type { Model } from './types';
 export const PRESETS_DIR_VARIABLE = 'KAITO_PRESETS_DIR';
 
 const fileSchema = z.array(modelFactsSchema);
+const ALIASES = new Map<string, string>(Object.entries(PRESET_ALIASES));
+const RETIRED = new Map<string, string>(Object.entries(RETIRED_PRESETS));
 
 /**
  * Loads a catalogue: the shipped models and those of every `*.json` in `directory`.
@@ -51,18 +53,16 @@ function catalogue(): ReadonlyMap<string, Model> {
 /** The catalogue's model for an alias or a Hugging Face id, in any case; `undefined` when it has none. */
 export function findPreset(name: string): Model | undefined {
   const key = name.toLowerCase();
-  const alias = Object.hasOwn(PRESET_ALIASES, key) ? PRESET_ALIASES[key] : undefined;
-  return catalogue().get((alias ?? key).toLowerCase());
+  return catalogue().get((ALIASES.get(key) ?? key).toLowerCase());
 }
 
 /** Every name that needs no network: aliases first, then ids as published. */
 export function presetNames(): readonly string[] {
-  return [...Object.keys(PRESET_ALIASES), ...[...catalogue().values()].map((model) => model.id)];
+  return [...ALIASES.keys(), ...[...catalogue().values()].map((model) => model.id)];
 }
 
 /** What to tell a user whose manifest names a preset of an older KAITO that is gone. */
 export function retiredPreset(name: string): { readonly message: string } | undefined {
-  const key = name.toLowerCase();
-  const instead = Object.hasOwn(RETIRED_PRESETS, key) ? RETIRED_PRESETS[key] : undefined;
+  const instead = RETIRED.get(name.toLowerCase());
   return instead === undefined ? undefined : { message: `preset ${name} is retired: use ${instead} instead` };
 }

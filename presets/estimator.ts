@@ -52,12 +52,6 @@ export function fit(model: Model, node: NodeGpus, options: FitOptions = {}): Fit
   }
 
   const layout = layoutOf(model, node, need.nodes, contextTokens);
-  if (model.numHiddenLayers !== undefined && layout.pipelineParallel > model.numHiddenLayers) {
-    return unfit(
-      'indivisible',
-      `needs ${layout.pipelineParallel} pipeline stages, the model has ${model.numHiddenLayers} layers; take a size with more GPU memory`,
-    );
-  }
   return {
     fits: true,
     layout,

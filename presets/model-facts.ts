@@ -9,7 +9,7 @@ const count = z.int().positive();
 export const modelFactsSchema = z.strictObject({
   /** Hugging Face id as published. */
   id: z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'must be a Hugging Face id: organisation/model'),
-  architectures: z.array(z.string().min(1)),
+  architectures: z.array(z.string().min(1)).readonly(),
   /** Weight files of the repository, GiB. */
   weightsGiB: z.number().positive(),
   maxModelLen: count,
