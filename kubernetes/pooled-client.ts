@@ -331,7 +331,7 @@ export class PooledClient implements KubernetesClient {
     try {
       const response = await this.#transport.send(request, {
         signal,
-        ...(streamTimeoutMs !== undefined && { pool: 'stream', bodyTimeoutMs: streamTimeoutMs }),
+        ...(streamTimeoutMs !== undefined && { pool: 'stream', silenceTimeoutMs: streamTimeoutMs }),
       });
       code = response.statusCode;
       return response;

@@ -18,8 +18,8 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** `stream`: a connection of its own, so that watches never take those of requests. */
   readonly pool?: 'requests' | 'stream';
-  /** Longest silence within the body, in milliseconds. Default: none (the signal is the limit). */
-  readonly bodyTimeoutMs?: number;
+  /** Longest silence before and within the body, in milliseconds. Default: none (the signal is the limit). */
+  readonly silenceTimeoutMs?: number;
 }
 
 /** How long credentials are used before the authenticator is asked again, in milliseconds. A 401 asks at once. */
@@ -92,8 +92,8 @@ export class Transport {
         ...(request.body !== undefined && { body: request.body }),
         signal,
         // The signal carries the deadline; undici's own default of five minutes would only hide which one fired.
-        headersTimeout: 0,
-        bodyTimeout: options.bodyTimeoutMs ?? 0,
+        headersTimeout: options.silenceTimeoutMs ?? 0,
+        bodyTimeout: options.silenceTimeoutMs ?? 0,
       });
     } catch (error) {
       throw toRequestError(request, error, signal);
