@@ -1,0 +1,80 @@
+import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type { AdapterSpec, Workspace } from '../api/workspace';
+import type { WorkloadConfiguration } from './configuration';
+import { dnsLabel } from './digest';
+import { pullImage } from './pull-image';
+
+const ADAPTERS_DIRECTORY = '/mnt/adapter';
+const ADAPTER_VOLUME = 'adapter-volume';
+
+/** What adapters add to the pod. */
+export interface AdapterParts {
+  readonly args: readonly string[];
+  readonly env: readonly V1EnvVar[];
+  readonly initContainers: readonly V1Container[];
+  readonly volumes: readonly V1Volume[];
+  readonly volumeMounts: readonly V1VolumeMount[];
+  readonly imagePullSecrets: readonly string[];
+}
+
+/**
+ * LoRA adapters, each served under its name beside the model. Their files end at /mnt/adapter/NAME: copied from the folder /data of an image by
+ * an init container, or mounted from the user's volume.
+ *
+ * vLLM's own flags `--enable-lora --lora-modules NAME=DIR …` say where they are. vLLM knows no strength; so `serve` reads the variable
+ * KAITO_ADAPTER_STRENGTHS, JSON such as {"NAME":0.5}, which holds the adapters whose strength isn't 1, and serves a copy of these whose
+ * lora_alpha is multiplied by it.
+ */
+export function adapterParts(workspace: Workspace, configuration: WorkloadConfiguration): AdapterParts {
+  const adapters = (workspace.inference?.adapters ?? []).map(named);
+  const pulled = adapters.flatMap(({ name, directory, source }) =>
+    source.image === undefined
+      ? []
+      : [
+          pullImage(
+            {
+              name,
+              image: source.image,
+              imagePullSecrets: source.imagePullSecrets ?? [],
+              path: '/data',
+              directory,
+              volume: { name: ADAPTER_VOLUME, mountPath: ADAPTERS_DIRECTORY },
+            },
+            configuration,
+          ),
+        ],
+  );
+  const mounted = adapters.flatMap(({ name, directory, source }) =>
+    source.volumeSource === undefined
+      ? []
+      : [{ volume: dnsLabel(`${ADAPTER_VOLUME}-${name}`), directory, source: source.volumeSource }],
+  );
+  const strengths = adapters.filter(({ strength }) => strength !== 1).map(({ name, strength }) => [name, strength]);
+
+  return {
+    args:
+      adapters.length === 0
+        ? []
+        : ['--enable-lora', '--lora-modules', ...adapters.map(({ name, directory }) => `${name}=${directory}`)],
+    env:
+      strengths.length === 0
+        ? []
+        : [{ name: 'KAITO_ADAPTER_STRENGTHS', value: JSON.stringify(Object.fromEntries(strengths)) }],
+    initContainers: pulled.map(({ container }) => container),
+    volumes: [
+      ...(pulled.length > 0 ? [{ name: ADAPTER_VOLUME, emptyDir: {} }] : []),
+      ...pulled.flatMap(({ volumes }) => volumes),
+      ...mounted.map(({ volume, source }) => ({ name: volume, ...source })),
+    ],
+    volumeMounts: [
+      ...(pulled.length > 0 ? [{ name: ADAPTER_VOLUME, mountPath: ADAPTERS_DIRECTORY }] : []),
+      ...mounted.map(({ volume, directory }) => ({ name: volume, mountPath: directory, readOnly: true })),
+    ],
+    imagePullSecrets: adapters.flatMap(({ source }) => source.imagePullSecrets ?? []),
+  };
+}
+
+function named({ source, strength }: AdapterSpec, index: number) {
+  const name = source.name ?? `adapter-${index}`;
+  return { name, source, strength: Number(strength ?? 1), directory: `${ADAPTERS_DIRECTORY}/${name}` };
+}
