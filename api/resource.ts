@@ -1,16 +1,35 @@
 import type { z } from 'zod';
+import { RESERVED_SELECTOR_KEYS } from './labels';
+import { immutable, isSize, LABEL_KEY, LABEL_VALUE, literal, literals, matches, MIG_PROFILE } from './patterns';
 import { int32, list, object, oneOf, stringMap, text } from './schema';
+
+const isLabelValue = matches(
+  LABEL_VALUE,
+  'is not a label value: use at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends',
+);
 
 const matchExpression = object(
   {
-    key: text({ maxLength: 317, description: 'Label key.' }),
+    key: text({
+      maxLength: 317,
+      description: 'Label key.',
+      rules: [matches(LABEL_KEY, 'is not a label key: write name or prefix/name')],
+    }),
     operator: oneOf(['In', 'NotIn', 'Exists', 'DoesNotExist'], { description: 'How the label is compared.' }),
-    values: list(text({ maxLength: 63, description: 'Label value.' }), {
+    values: list(text({ maxLength: 63, description: 'Label value.', rules: [isLabelValue] }), {
       maxItems: 64,
       description: 'Values to compare with; for In and NotIn only.',
     }).optional(),
   },
-  { description: 'One requirement on a label; all must hold.' },
+  {
+    description: 'One requirement on a label; all must hold.',
+    rules: [
+      {
+        rule: `(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)`,
+        messageExpression: `'operator ' + self.operator + ' on ' + self.key + (self.operator in ['In', 'NotIn'] ? ' has no values: list the values to compare with' : ' takes no values: remove them')`,
+      },
+    ],
+  },
 );
 
 export const labelSelectorSchema = object(
@@ -19,6 +38,17 @@ export const labelSelectorSchema = object(
       maxProperties: 64,
       maxLength: 63,
       description: 'Labels that a node must have.',
+      rules: [
+        {
+          rule: `self.all(key, key.size() <= 317 && key.matches(${literal(LABEL_KEY)}) && self[key].matches(${literal(LABEL_VALUE)}))`,
+          message:
+            'holds what cannot be a node label: a key is name or prefix/name; a value is at most 63 letters, digits, "-", "_" and "."',
+        },
+        {
+          rule: `self.size() == 0 || !self.all(key, key in ${literals(RESERVED_SELECTOR_KEYS)})`,
+          message: 'has only labels that the controller sets itself: add a label that your nodes have',
+        },
+      ],
     }).optional(),
     matchExpressions: list(matchExpression, {
       maxItems: 64,
@@ -29,6 +59,7 @@ export const labelSelectorSchema = object(
     description:
       'Chooses nodes by their labels. Machines that are bought get matchLabels as their labels. Reserved keys of KAITO are ignored. Immutable.',
     atomic: true,
+    rules: [immutable],
   },
 );
 
@@ -37,27 +68,50 @@ export const partitionSchema = object(
     mode: oneOf(['mig', 'accelerator'], {
       description: 'mig: a MIG slice; accelerator: some of the whole GPUs of a node.',
     }),
-    profile: text({ maxLength: 63, description: 'MIG profile, for example 1g.10gb; for mode mig only.' }).optional(),
+    profile: text({
+      maxLength: 63,
+      description: 'MIG profile, for example 1g.10gb; for mode mig only.',
+      rules: [matches(MIG_PROFILE, 'is not a MIG profile: write, for example, 1g.10gb')],
+    }).optional(),
     count: int32({ description: 'Number of whole GPUs; for mode accelerator only.' }, 1).optional(),
   },
-  { description: 'Uses a part of a node’s GPUs. On own nodes only (no instanceType). Immutable.' },
+  {
+    description: 'Uses a part of a node’s GPUs. On own nodes only (no instanceType). Immutable.',
+    rules: [
+      {
+        rule: `self.mode != 'mig' || (has(self.profile) && !has(self.count))`,
+        message: 'mode mig takes a profile and no count: set profile, for example 1g.10gb, and remove count',
+      },
+      {
+        rule: `self.mode != 'accelerator' || (has(self.count) && !has(self.profile))`,
+        message: 'mode accelerator takes a count and no profile: set count to the number of GPUs and remove profile',
+      },
+    ],
+  },
 );
+
+/** The size as a string, empty where unset. (`orValue` would lose the greatest length, and with it the estimate of the rule's cost.) */
+const sizeOf = (self: 'self' | 'oldSelf') => `(has(${self}.instanceType) ? ${self}.instanceType : '')`;
+
+const size = (description: string) => text({ maxLength: 63, description, rules: [isSize] });
 
 export const resourceSchema = object(
   {
     labelSelector: labelSelectorSchema,
-    instanceType: text({
-      maxLength: 128,
-      description:
-        'Size of the machines to buy, by the cloud’s name. Unset means: use own nodes that match labelSelector and buy nothing. Immutable.',
-    }).optional(),
-    instanceTypes: list(text({ maxLength: 128, description: 'Size by the cloud’s name.' }), {
+    instanceType: size(
+      'Size of the machines to buy, by the cloud’s name. Unset or empty means: use own nodes that match labelSelector and buy nothing. Immutable.',
+    ).optional(),
+    instanceTypes: list(size('Size by the cloud’s name.'), {
       maxItems: 10,
       description: 'Sizes to try, in this order, when instanceType cannot be had. May be changed at any time.',
       set: true,
     }).optional(),
     count: int32(
-      { description: 'Number of nodes. Immutable.', deprecated: 'the number is computed from model and size.' },
+      {
+        description: 'Number of nodes for inference.template. Immutable.',
+        deprecated: 'for a preset the number is computed from model and size.',
+        rules: [immutable],
+      },
       1,
     ).default(1),
     preferredNodes: list(text({ maxLength: 253, description: 'Node name.' }), {
@@ -66,7 +120,39 @@ export const resourceSchema = object(
     }).optional(),
     partition: partitionSchema.optional(),
   },
-  { description: 'The machines that the Workspace runs on.' },
+  {
+    description: 'The machines that the Workspace runs on.',
+    rules: [
+      {
+        rule: `${sizeOf('self')} == ${sizeOf('oldSelf')}`,
+        fieldPath: '.instanceType',
+        messageExpression: `'is immutable, it was "' + ${sizeOf('oldSelf')} + '": delete the Workspace and create it anew with another size, or list fallbacks in resource.instanceTypes (v1beta1 reads an unset size as own nodes)'`,
+        reason: 'FieldValueForbidden',
+      },
+      {
+        rule: `!has(self.instanceTypes) || self.instanceTypes.size() == 0 || ${sizeOf('self')} != ''`,
+        fieldPath: '.instanceTypes',
+        message: 'has fallbacks but resource.instanceType is not set: set it to the size to try first',
+      },
+      {
+        rule: `!has(self.instanceTypes) || !(${sizeOf('self')} in self.instanceTypes)`,
+        fieldPath: '.instanceTypes',
+        messageExpression: `'repeats resource.instanceType "' + ${sizeOf('self')} + '": it is tried first anyway, remove it here'`,
+      },
+      {
+        rule: `!has(self.partition) || ${sizeOf('self')} == ''`,
+        fieldPath: '.partition',
+        messageExpression: `'divides GPUs of own nodes only, but resource.instanceType is "' + ${sizeOf('self')} + '": remove one of the two'`,
+        reason: 'FieldValueForbidden',
+      },
+      {
+        rule: 'has(self.partition) == has(oldSelf.partition) && (!has(self.partition) || self.partition == oldSelf.partition)',
+        fieldPath: '.partition',
+        message: 'is immutable: delete the Workspace and create it anew with the new value',
+        reason: 'FieldValueForbidden',
+      },
+    ],
+  },
 );
 
 export type LabelSelector = z.infer<typeof labelSelectorSchema>;

@@ -5,12 +5,13 @@ import { z } from 'zod';
  * CustomResourceDefinition (through zod's metadata), so that a field, its description and its rules stand in one place.
  */
 
-/** A CEL rule of a CustomResourceDefinition (`x-kubernetes-validations`). `text` and `value` are CEL: the value is shown to the user. */
+/** A CEL rule of a CustomResourceDefinition (`x-kubernetes-validations`). The API server puts the field's path before the message. */
 export interface Rule {
   readonly rule: string;
   readonly message?: string;
   readonly messageExpression?: string;
-  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+  /** Unset means FieldValueInvalid, which shows the value, too. (FieldValueDuplicate would drop the message.) */
+  readonly reason?: 'FieldValueForbidden' | 'FieldValueRequired';
   readonly fieldPath?: string;
   readonly optionalOldSelf?: boolean;
 }

@@ -122,6 +122,9 @@ export const statusSchema = object(
       { description: 'Measured performance.' },
     ).optional(),
     observedGeneration: int64({ description: 'Generation of the Workspace that this status tells about.' }).optional(),
+    observedRetry: text({
+      description: 'Value of the annotation kaito.sh/retry that was acted on last.',
+    }).optional(),
     instanceType: text({ description: 'The size in use.' }).optional(),
     message: text({ description: 'The whole in one line.' }).optional(),
     step: stepSchema.optional(),

@@ -1,0 +1,136 @@
+import {
+  ANNOTATION_ENABLE_LB,
+  ANNOTATION_FORCE_DELETE,
+  ANNOTATION_NODE_CLASS_NAME,
+  ANNOTATION_NODE_IMAGE_FAMILY,
+  ANNOTATION_PERFORMANCE_MODE,
+  ANNOTATION_RUNTIME,
+  ANNOTATION_USE_LOCAL_WEIGHTS,
+  GROUP,
+} from './labels';
+import { DNS_SUBDOMAIN, literal, literals } from './patterns';
+import { privateUrls } from './urls';
+import { PLURAL } from './workspace';
+
+/**
+ * What rules of the CRD cannot judge: annotations, parts without a schema, and rules whose cost cannot be bounded beforehand. The API server
+ * evaluates it itself; no process of ours is asked.
+ */
+
+const POLICY_NAME = `${PLURAL}.${GROUP}`;
+
+/** Annotations whose value is one of a few words, without regard to case and surrounding space. */
+const ANNOTATION_VALUES: readonly (readonly [annotation: string, values: readonly string[]])[] = [
+  [ANNOTATION_NODE_IMAGE_FAMILY, ['azurelinux', 'ubuntu']],
+  [ANNOTATION_PERFORMANCE_MODE, ['balanced', 'interactivity', 'throughput']],
+  [ANNOTATION_USE_LOCAL_WEIGHTS, ['true', 'false']],
+  [ANNOTATION_RUNTIME, ['vllm', 'transformers']],
+  [ANNOTATION_ENABLE_LB, ['true', 'false']],
+  [ANNOTATION_FORCE_DELETE, ['true', 'false']],
+];
+
+interface Validation {
+  readonly expression: string;
+  readonly message?: string;
+  readonly messageExpression?: string;
+}
+
+/** Judges an annotation where it is set and new: a Workspace from before the policy can still be changed otherwise. */
+function annotation(key: string, valid: (value: string) => string, told: string): Validation {
+  const k = literal(key);
+  return {
+    expression: `!(${k} in variables.annotations) || (${k} in variables.before && variables.before[${k}] == variables.annotations[${k}]) || ${valid(`variables.annotations[${k}]`)}`,
+    messageExpression: `'metadata.annotations[${key}]: "' + variables.annotations[${k}] + '" ${told}'`,
+  };
+}
+
+const VALIDATIONS: readonly Validation[] = [
+  ...ANNOTATION_VALUES.map(([key, values]) =>
+    annotation(
+      key,
+      (value) => `${value}.trim().lowerAscii() in ${literals(values)}`,
+      `is not a value of this annotation: use ${values.join(' or ')}`,
+    ),
+  ),
+  annotation(
+    ANNOTATION_NODE_CLASS_NAME,
+    (value) => `${value} == "" || ${value}.matches(${literal(DNS_SUBDOMAIN)})`,
+    'cannot be the name of a NodeClass: use lower-case letters, digits, "-" and "."',
+  ),
+  {
+    expression: 'variables.privateUrls.size() == 0',
+    messageExpression: `'tuning.input.urls: "' + variables.privateUrls.join('", "') + '" leads to the machine itself, a private network or the metadata service of the cloud: use the address of a public host, or an image or a volumeSource'`,
+  },
+  {
+    expression: `variables.template == null || variables.containers.size() > 0`,
+    message: 'inference.template.spec.containers: has no container: list at least one, with name and image',
+  },
+  {
+    expression: `variables.containers.all(c, has(c.name) && has(c.image) && c.image != "")`,
+    message: 'inference.template.spec.containers: a container has no name or no image: set both',
+  },
+  {
+    expression: `variables.volumes.all(v, v.size() == 1)`,
+    messageExpression: `'volumeSource: names ' + string(variables.volumes.filter(v, v.size() != 1)[0].size()) + ' kinds of volume: name exactly one, for example persistentVolumeClaim'`,
+  },
+];
+
+export function workspacePolicy() {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: POLICY_NAME },
+    spec: {
+      failurePolicy: 'Fail',
+      matchConstraints: {
+        matchPolicy: 'Equivalent',
+        resourceRules: [
+          { apiGroups: [GROUP], apiVersions: ['v1beta1'], resources: [PLURAL], operations: ['CREATE', 'UPDATE'] },
+        ],
+      },
+      // A Workspace on its way out must always be able to lose its finalizer.
+      matchConditions: [{ name: 'not-deleting', expression: '!has(object.metadata.deletionTimestamp)' }],
+      variables: VARIABLES,
+      validations: VALIDATIONS,
+    },
+  };
+}
+
+// Parts without a schema are read dynamically; without dyn() the type check of the API server would warn about each.
+const VARIABLES = [
+  { name: 'annotations', expression: 'has(object.metadata.annotations) ? object.metadata.annotations : {}' },
+  {
+    name: 'before',
+    expression: 'oldObject != null && has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {}',
+  },
+  {
+    name: 'template',
+    expression: 'has(object.inference) && has(object.inference.template) ? dyn(object.inference.template) : null',
+  },
+  {
+    name: 'containers',
+    expression:
+      'variables.template != null && has(variables.template.spec) && has(variables.template.spec.containers) ? variables.template.spec.containers : []',
+  },
+  {
+    name: 'privateUrls',
+    expression: `has(object.tuning) && has(object.tuning.input.urls) ? ${privateUrls('object.tuning.input.urls')} : []`,
+  },
+  {
+    name: 'volumes',
+    expression: [
+      `(has(object.inference) && has(object.inference.adapters) ? object.inference.adapters.filter(a, has(a.source.volumeSource)).map(a, dyn(a.source.volumeSource)) : [])`,
+      `(has(object.tuning) && has(object.tuning.input.volumeSource) ? [dyn(object.tuning.input.volumeSource)] : [])`,
+      `(has(object.tuning) && has(object.tuning.output.volumeSource) ? [dyn(object.tuning.output.volumeSource)] : [])`,
+    ].join(' + '),
+  },
+];
+
+export function workspacePolicyBinding() {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: POLICY_NAME },
+    spec: { policyName: POLICY_NAME, validationActions: ['Deny'] },
+  };
+}
