@@ -27,10 +27,13 @@ export interface FitOptions {
   readonly contextTokens?: number;
   /** The most nodes there can be: own nodes, or a fixed count. */
   readonly nodeCount?: number;
+  /** The user's `kv-cache-dtype`: `fp8…` halves the cache. */
+  readonly kvCacheDtype?: string;
 }
 
 /** Whether, and how, a model fits nodes of one kind. Pure; the same in admission, plan and tests. */
-export function fit(model: Model, node: NodeGpus, options: FitOptions = {}): Fit {
+export function fit(described: Model, node: NodeGpus, options: FitOptions = {}): Fit {
+  const model = withCacheDtype(described, options.kvCacheDtype);
   const gpuProblem = unsupportedGpu(node);
   if (gpuProblem !== undefined) return unfit('unsupported-gpu', gpuProblem);
 
@@ -130,6 +133,15 @@ function unsupportedGpu(node: NodeGpus): string | undefined {
     return `${product} has CUDA compute capability ${node.computeCapability.toFixed(1)}, vLLM needs ${MIN_COMPUTE_CAPABILITY.toFixed(1)}`;
   }
   return undefined;
+}
+
+/**
+ * One byte per element instead of two. Models with a layout of their own for fp8 (their flags ask for it) stay at KAITO's figure, which is
+ * too high.
+ */
+function withCacheDtype(model: Model, dtype: string | undefined): Model {
+  const halves = dtype?.startsWith('fp8') && model.vllmFlags['kv-cache-dtype'] === undefined;
+  return halves ? { ...model, kvBytesPerToken: model.kvBytesPerToken / 2 } : model;
 }
 
 function isSlice(node: NodeGpus): boolean {

@@ -1,0 +1,125 @@
+import { CauseError } from '../api/causes';
+import { fit, type FitOptions } from './estimator';
+import type { PlannedManifest } from './manifest';
+import { findSize, gpuSizes, migProfile, retiredSizeMessage } from './sizes';
+import type { GpuSize, Model, NodeGpus } from './types';
+
+const GIB = 2 ** 30;
+
+/** What would happen with one size. Numbers are null where the model doesn't fit. */
+export interface PlannedCandidate {
+  readonly instanceType: string;
+  readonly fits: boolean;
+  readonly nodeCount: number | null;
+  readonly gpusPerNode: number;
+  readonly tensorParallel: number | null;
+  readonly dataParallel: number | null;
+  readonly pipelineParallel: number | null;
+  readonly maxModelLen: number | null;
+  /** Why not; for a size that fits, what else to know, or empty. */
+  readonly reason: string;
+}
+
+export interface Plan {
+  readonly model: {
+    readonly id: string;
+    readonly weightsBytes: number;
+    readonly weightsGiB: number;
+    readonly diskGiB: number;
+    readonly kvBytesPerToken: number;
+    readonly maxModelLen: number;
+  };
+  readonly candidates: readonly PlannedCandidate[];
+}
+
+/**
+ * Says for each size whether and how the model fits: the sizes named, in their order; without any, all sizes, best first.
+ *
+ * @throws CauseError (InvalidInput) when a size is unknown.
+ */
+export function planOf(model: Model, manifest: PlannedManifest, sizes = manifest.instanceTypes): Plan {
+  const { maxModelLen } = manifest.config;
+  const kvCacheDtype = manifest.config.vllm['kv-cache-dtype'];
+  const options: FitOptions = {
+    ...(maxModelLen === undefined ? {} : { contextTokens: maxModelLen }),
+    ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
+  };
+  return {
+    model: {
+      id: model.id,
+      weightsBytes: model.weightsBytes,
+      weightsGiB: Math.round((model.weightsBytes / GIB) * 100) / 100,
+      diskGiB: model.diskGiB,
+      kvBytesPerToken: model.kvBytesPerToken,
+      maxModelLen: model.maxModelLen,
+    },
+    candidates: candidates(model, manifest, sizes, options),
+  };
+}
+
+function candidates(
+  model: Model,
+  manifest: PlannedManifest,
+  names: readonly string[],
+  options: FitOptions,
+): readonly PlannedCandidate[] {
+  if (manifest.partition?.mode === 'mig') {
+    const profile = manifest.partition.profile ?? '';
+    const slice = migProfile(profile);
+    if (slice === undefined) throw invalid(`resource.partition.profile: "${profile}" is no MIG profile of NVIDIA`);
+    return [candidate(model, `mig-${profile}`, slice, options)];
+  }
+  if (names.length > 0) return names.map((name) => onSize(model, known(name), options));
+  return [...gpuSizes()]
+    .map((size) => ({ size, plan: onSize(model, size, options) }))
+    .sort(byWorth)
+    .map(({ plan }) => plan);
+}
+
+function known(name: string): GpuSize {
+  const size = findSize(name);
+  if (size === undefined)
+    throw invalid(`resource.instanceType: Unsupported instance type ${name}; its GPUs aren't known`);
+  return size;
+}
+
+function onSize(model: Model, size: GpuSize, options: FitOptions): PlannedCandidate {
+  const plan = candidate(model, size.instanceType, size.gpus, options);
+  const retired = retiredSizeMessage(size);
+  return retired === undefined ? plan : { ...plan, reason: [plan.reason, retired].filter(Boolean).join('; ') };
+}
+
+function candidate(model: Model, instanceType: string, gpus: NodeGpus, options: FitOptions): PlannedCandidate {
+  const result = fit(model, gpus, options);
+  const layout = result.fits ? result.layout : undefined;
+  return {
+    instanceType,
+    fits: result.fits,
+    nodeCount: layout?.nodeCount ?? null,
+    gpusPerNode: gpus.count,
+    tensorParallel: layout?.tensorParallel ?? null,
+    dataParallel: layout?.dataParallel ?? null,
+    pipelineParallel: layout?.pipelineParallel ?? null,
+    maxModelLen: result.fits ? result.maxModelLen : null,
+    reason: result.fits ? '' : result.reason,
+  };
+}
+
+interface Sized {
+  readonly size: GpuSize;
+  readonly plan: PlannedCandidate;
+}
+
+/** What fits and can still be bought first; then the fewest nodes; then the least GPU memory, the nearest thing to a price. */
+function byWorth(a: Sized, b: Sized): number {
+  return (
+    Number(b.plan.fits) - Number(a.plan.fits) ||
+    Number(a.size.retired !== undefined) - Number(b.size.retired !== undefined) ||
+    (a.plan.nodeCount ?? 0) - (b.plan.nodeCount ?? 0) ||
+    a.size.gpus.count * a.size.gpus.memoryBytes - b.size.gpus.count * b.size.gpus.memoryBytes
+  );
+}
+
+function invalid(message: string): CauseError {
+  return new CauseError({ cause: 'InvalidInput', message });
+}
