@@ -21,7 +21,7 @@ export interface AdapterParts {
  * LoRA adapters, each served under its name beside the model. Their files end at /mnt/adapter/NAME: copied from the folder /data of an image by
  * an init container, or mounted from the user's volume.
  *
- * vLLM's own flags `--enable-lora --lora-modules NAME=DIR …` say where they are. vLLM knows no strength; so `serve` reads the variable
+ * vLLM's own flag `--lora-modules NAME=DIR …` says where they are (`--enable-lora` is among the flags of the model). vLLM knows no strength; so `serve` reads the variable
  * KAITO_ADAPTER_STRENGTHS, JSON such as {"NAME":0.5}, which holds the adapters whose strength isn't 1, and serves a copy of these whose
  * lora_alpha is multiplied by it.
  */
@@ -53,9 +53,7 @@ export function adapterParts(workspace: Workspace, configuration: WorkloadConfig
 
   return {
     args:
-      adapters.length === 0
-        ? []
-        : ['--enable-lora', '--lora-modules', ...adapters.map(({ name, directory }) => `${name}=${directory}`)],
+      adapters.length === 0 ? [] : ['--lora-modules', ...adapters.map(({ name, directory }) => `${name}=${directory}`)],
     env:
       strengths.length === 0
         ? []

@@ -3,9 +3,6 @@ import { dnsLabel } from './digest';
 /** Port of the model server in its pod; clients use the Service's port 80. */
 export const HTTP_PORT = 5000;
 
-/** Where the weights lie in the pod. */
-export const WEIGHTS_DIRECTORY = '/workspace/weights';
-
 /** Where the ConfigMap of `inference.config` is mounted; its file is `inference_config.yaml`. */
 export const CONFIG_DIRECTORY = '/mnt/config';
 

@@ -10,8 +10,8 @@ const LABEL_NODE_POOL = 'karpenter.sh/nodepool';
 
 /** Which of a Workspace's machines a claim stands for. */
 export const ANNOTATION_SLOT = 'kaito.sh/slot';
-/** Position of the claim's size among the candidates. */
-export const ANNOTATION_CANDIDATE = 'kaito.sh/candidate';
+/** GPUs that the size has, for providers that don't honour a request for them. */
+export const ANNOTATION_GPUS = 'kaito.sh/gpus';
 /** How often the machine of this slot had to be bought anew. */
 export const ANNOTATION_ROUND = 'kaito.sh/round';
 
@@ -19,14 +19,14 @@ export const ANNOTATION_ROUND = 'kaito.sh/round';
 export interface Purchase {
   /** 0 to nodeCount − 1. */
   readonly slot: number;
-  readonly candidateIndex: number;
+  readonly instanceType: string;
   /** 0 at first, one more for each replacement. */
   readonly round: number;
 }
 
 /** `ws` and 9 hex digits: gpu-provisioner takes the name for an agent pool, which may have 12 characters of a-z and 0-9. */
-export function nodeClaimName(workspaceUid: string, { slot, candidateIndex, round }: Purchase): string {
-  return `ws${sha256(`${workspaceUid}/${slot}/${candidateIndex}/${round}`).slice(0, 9)}`;
+export function nodeClaimName(workspaceUid: string, { slot, instanceType, round }: Purchase): string {
+  return `ws${sha256(`${workspaceUid}/${slot}/${instanceType}/${round}`).slice(0, 9)}`;
 }
 
 /**
@@ -38,13 +38,12 @@ export function nodeClaimName(workspaceUid: string, { slot, candidateIndex, roun
 export function nodeClaim(input: {
   readonly workspace: Workspace;
   readonly purchase: Purchase;
-  readonly instanceType: string;
   readonly gpus: { readonly count: number; readonly resourceName: string };
   /** Space for the weights on the machine, GiB. */
   readonly diskGiB: number;
   readonly configuration: MachineConfiguration;
 }): NodeClaim {
-  const { workspace, purchase, instanceType, gpus, diskGiB, configuration } = input;
+  const { workspace, purchase, gpus, diskGiB, configuration } = input;
   const { nodeClass, nodePool } = configuration;
   const { namespace, uid } = workspace.metadata;
   const wanted = machineFor(workspace);
@@ -67,7 +66,7 @@ export function nodeClaim(input: {
         'karpenter.sh/do-not-disrupt': 'true',
         ...(imageFamily !== undefined && { [ANNOTATION_NODE_IMAGE_FAMILY]: imageFamily }),
         [ANNOTATION_SLOT]: String(purchase.slot),
-        [ANNOTATION_CANDIDATE]: String(purchase.candidateIndex),
+        [ANNOTATION_GPUS]: String(gpus.count),
         [ANNOTATION_ROUND]: String(purchase.round),
       },
     },
@@ -75,7 +74,7 @@ export function nodeClaim(input: {
       nodeClassRef: { group: nodeClass.group, kind: nodeClass.kind, name: nodeClassName(workspace, configuration) },
       requirements: [
         ...(nodePool === undefined ? [] : [isOneOf(LABEL_NODE_POOL, nodePool)]),
-        ...nodeClass.instanceTypeKeys.map((key) => isOneOf(key, instanceType)),
+        ...nodeClass.instanceTypeKeys.map((key) => isOneOf(key, purchase.instanceType)),
         ...unlessKeyIn(wanted.requirements, [...nodeClass.requirements, ...(configuration.requirements ?? [])]),
         ...wanted.requirements,
       ],

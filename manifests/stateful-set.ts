@@ -3,39 +3,27 @@ import type { Candidate } from '../api/workflow';
 import type { Workspace } from '../api/workspace';
 import type { Model } from '../presets/types';
 import { type AdapterParts, adapterParts } from './adapters';
+import { commandLine } from './command-line';
 import type { WorkloadConfiguration } from './configuration';
-import {
-  GROUP_COMMAND,
-  GROUP_UPDATE_STRATEGY,
-  groupEnv,
-  groupFlags,
-  groupProbes,
-  RENDEZVOUS_PORT,
-  spansNodes,
-} from './group';
-import { CONFIG_DIRECTORY, HTTP_PORT, WEIGHTS_DIRECTORY } from './names';
+import { GROUP_COMMAND, GROUP_UPDATE_STRATEGY, groupEnv, groupProbes, RENDEZVOUS_PORT, spansNodes } from './group';
+import { CONFIG_DIRECTORY, HTTP_PORT } from './names';
 import { ownLabels, type StatefulSet } from './objects';
-import { affinity, tolerations } from './placement';
-import { type ImageFiles, pullImage } from './pull-image';
 import { statefulSet } from './owned-stateful-set';
-
-const WEIGHTS_VOLUME = 'model-weights-volume';
-
-/** Where private images carry the weights, as KAITO builds them. */
-const WEIGHTS_IN_IMAGE = '/workspace/tfs/weights';
+import { affinity, tolerations } from './placement';
+import { type WeightsParts, weightsParts } from './weights';
 
 export interface InferenceInput {
   readonly workspace: Workspace;
   readonly model: Model;
   readonly candidate: Candidate;
-  /** vLLM's flags for model, size and the user's options: name without dashes → value; '' is a bare flag. In the order to print. */
-  readonly flags: Readonly<Record<string, string>>;
+  /** The user's options for vLLM (section `vllm` of inference_config.yaml): name without dashes → value; '' is a bare flag. */
+  readonly config: Readonly<Record<string, string>>;
+  /** Digest of the contents of the `inference.config` ConfigMap; pods are replaced when it changes. */
+  readonly configHash?: string;
   /** Space for the weights, GiB. */
   readonly diskGiB: number;
   /** Number of the ControllerRevision that this is rendered from. */
   readonly revision: number;
-  /** Digest of the contents of the `inference.config` ConfigMap; pods are replaced when it changes. */
-  readonly configHash?: string;
   readonly configuration: WorkloadConfiguration;
 }
 
@@ -44,13 +32,13 @@ export interface InferenceInput {
  * each pod; one that spans nodes by all pods together (group.ts).
  *
  * What `serve` reads besides vLLM's flags: KAITO_ADAPTER_STRENGTHS (adapters.ts), and the file /mnt/config/inference_config.yaml, whose section
- * `vllm` is already in the flags.
+ * `vllm` is in the flags already.
  */
 export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
   const { workspace, candidate, configuration, revision, configHash } = input;
   const adapters = adapterParts(workspace, configuration);
-  const weights = privateWeights(input);
-  const initContainers = [...(weights ? [weights.container] : []), ...adapters.initContainers];
+  const weights = weightsParts(input);
+  const initContainers = [...weights.initContainers, ...adapters.initContainers];
   const spec: V1PodSpec = {
     automountServiceAccountToken: false,
     // A Service named `vllm` would set VLLM_PORT, which vLLM takes for its own setting.
@@ -58,14 +46,13 @@ export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
     securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
     ...affinity(workspace, candidate),
     tolerations: tolerations(candidate, configuration),
-    ...pullSecrets(input, adapters),
+    ...pullSecrets(configuration.imagePullSecrets ?? [], weights.imagePullSecrets, adapters.imagePullSecrets),
     ...(initContainers.length > 0 && { initContainers }),
-    containers: [server(input, adapters)],
+    containers: [server(input, weights, adapters)],
     volumes: [
       { name: 'dshm', emptyDir: { medium: 'Memory' } },
-      weightsVolume(input),
+      ...weights.volumes,
       ...configVolumes(workspace),
-      ...(weights?.volumes ?? []),
       ...adapters.volumes,
     ],
   };
@@ -84,7 +71,7 @@ export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
   });
 }
 
-function server(input: InferenceInput, adapters: AdapterParts): V1Container {
+function server(input: InferenceInput, weights: WeightsParts, adapters: AdapterParts): V1Container {
   const { workspace, model, candidate, configuration } = input;
   const group = spansNodes(candidate);
   const gpus = { [candidate.gpus.resourceName]: String(candidate.gpus.count) };
@@ -107,32 +94,12 @@ function server(input: InferenceInput, adapters: AdapterParts): V1Container {
     ...(group ? groupProbes(model.startupSeconds) : probes(model.startupSeconds)),
     volumeMounts: [
       { name: 'dshm', mountPath: '/dev/shm' },
-      { name: WEIGHTS_VOLUME, mountPath: WEIGHTS_DIRECTORY },
+      ...weights.volumeMounts,
       ...configMounts(workspace),
       ...adapters.volumeMounts,
     ],
     securityContext: { allowPrivilegeEscalation: false },
   };
-}
-
-/** Ours override the user's where probes and Services rely on them. */
-function commandLine({ workspace, model, candidate, flags }: InferenceInput): string[] {
-  const literal = Object.entries({
-    ...flags,
-    ...(isPrivate(workspace) && { model: `${WEIGHTS_DIRECTORY}/${model.shortName}` }),
-    port: String(HTTP_PORT),
-  }).map(([name, value]) => [name, unexpanded(value)] as const);
-  const grouped = spansNodes(candidate)
-    ? Object.entries(groupFlags(workspace, candidate.nodeCount, model.startupSeconds))
-    : [];
-  return [...new Map([...literal, ...grouped])].map(([name, value]) =>
-    value === '' ? `--${name}` : `--${name}=${value}`,
-  );
-}
-
-/** The kubelet replaces `$(NAME)` in arguments; doubling the dollar keeps the text as it is. */
-function unexpanded(value: string): string {
-  return value.split('$(').join('$$(');
 }
 
 /** Loading may take as long as the model's patience; afterwards a minute of silence, which load alone doesn't cause, is a failure. */
@@ -145,33 +112,12 @@ function probes(startupSeconds: number): { startupProbe: V1Probe; livenessProbe:
   };
 }
 
+/** Optional as in KAITO: public models are served without it, and a Secret that is missing is the plan step's to tell. */
 function token(workspace: Workspace): V1EnvVar[] {
   const secret = workspace.inference?.preset?.presetOptions?.modelAccessSecret;
   return secret === undefined
     ? []
     : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: secret, key: 'HF_TOKEN', optional: true } } }];
-}
-
-/**
- * A disk of its own for each pod, on the local NVMe where there is one. The claim belongs to the pod, not to the StatefulSet as in KAITO: a claim
- * of the set stays bound to the disk of a node that is gone, so that its pod could never start on the replacement, and its size and class could
- * not follow when another instance type is taken.
- */
-function weightsVolume({ workspace, candidate, configuration, diskGiB }: InferenceInput): V1Volume {
-  if (!candidate.nvme || configuration.nvmeStorageClass === undefined) return { name: WEIGHTS_VOLUME, emptyDir: {} };
-  return {
-    name: WEIGHTS_VOLUME,
-    ephemeral: {
-      volumeClaimTemplate: {
-        metadata: { labels: ownLabels(workspace) },
-        spec: {
-          accessModes: ['ReadWriteOnce'],
-          storageClassName: configuration.nvmeStorageClass,
-          resources: { requests: { storage: `${diskGiB}Gi` } },
-        },
-      },
-    },
-  };
 }
 
 function configVolumes({ inference }: Workspace): V1Volume[] {
@@ -184,34 +130,8 @@ function configMounts({ inference }: Workspace): V1VolumeMount[] {
     : [{ name: 'config-volume', mountPath: CONFIG_DIRECTORY, readOnly: true }];
 }
 
-function isPrivate({ inference }: Workspace): boolean {
-  return inference?.preset?.accessMode === 'private' && inference.preset.presetOptions?.image !== undefined;
-}
-
-/** accessMode private: the weights come from the user's image instead of the hub. */
-function privateWeights({ workspace, model, configuration }: InferenceInput) {
-  const { image, imagePullSecrets = [] } = workspace.inference?.preset?.presetOptions ?? {};
-  if (!isPrivate(workspace) || image === undefined) return undefined;
-  const files: ImageFiles = {
-    name: 'weights',
-    image,
-    imagePullSecrets,
-    path: WEIGHTS_IN_IMAGE,
-    directory: `${WEIGHTS_DIRECTORY}/${model.shortName}`,
-    volume: { name: WEIGHTS_VOLUME, mountPath: WEIGHTS_DIRECTORY },
-  };
-  return pullImage(files, configuration);
-}
-
-function pullSecrets(
-  { workspace, configuration }: InferenceInput,
-  adapters: AdapterParts,
-): Pick<V1PodSpec, 'imagePullSecrets'> {
-  const names = new Set([
-    ...(configuration.imagePullSecrets ?? []),
-    ...(workspace.inference?.preset?.presetOptions?.imagePullSecrets ?? []),
-    ...adapters.imagePullSecrets,
-  ]);
+function pullSecrets(...secrets: readonly (readonly string[])[]): Pick<V1PodSpec, 'imagePullSecrets'> {
+  const names = new Set(secrets.flat());
   return names.size > 0 ? { imagePullSecrets: [...names].map((name) => ({ name })) } : {};
 }
 

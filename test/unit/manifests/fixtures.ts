@@ -40,19 +40,11 @@ export const PHI_3: Model = {
   kvBytesPerToken: 393_216,
   attention: 'MHA',
   diskGiB: 87,
-  vllmFlags: {},
+  vllmFlags: { dtype: 'bfloat16', 'trust-remote-code': '' },
   env: { VLLM_USE_FLASHINFER_SAMPLER: '0' },
   startupSeconds: 1800,
   gated: false,
   supportsTuning: true,
-};
-
-export const PHI_3_FLAGS = {
-  model: 'microsoft/phi-3-mini-4k-instruct',
-  'served-model-name': 'phi-3-mini-4k-instruct',
-  'download-dir': '/workspace/weights',
-  'tensor-parallel-size': '1',
-  'trust-remote-code': '',
 };
 
 export const ONE_V100: Candidate = {
@@ -99,7 +91,7 @@ export function inferenceInput(over: Partial<InferenceInput> = {}): InferenceInp
     workspace: workspace(QUICK_START),
     model: PHI_3,
     candidate: ONE_V100,
-    flags: PHI_3_FLAGS,
+    config: {},
     diskGiB: 87,
     revision: 1,
     configuration: CONFIGURATION,

@@ -2,7 +2,7 @@ import { nodeClaim, nodeClaimName, type Purchase } from '../../../manifests/node
 import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../../../manifests/node-class-profiles';
 import { asYaml, QUICK_START, workspace } from './fixtures';
 
-const FIRST: Purchase = { slot: 0, candidateIndex: 0, round: 0 };
+const FIRST: Purchase = { slot: 0, instanceType: 'Standard_NC6s_v3', round: 0 };
 const UID = '5f0c1f64-31c4-4b1c-9b39-5a1a2a5f5a10';
 
 function render(
@@ -12,8 +12,7 @@ function render(
 ) {
   return nodeClaim({
     workspace: of,
-    purchase: { slot: 1, candidateIndex: 2, round: 3 },
-    instanceType: 'Standard_NC24ads_A100_v4',
+    purchase: { slot: 1, instanceType: 'Standard_NC24ads_A100_v4', round: 3 },
     gpus: { count: 1, resourceName: 'nvidia.com/gpu' },
     diskGiB: 87,
     configuration: { nodeClass: NODE_CLASS_PROFILES[profile], terminationGracePeriod: '5m', ...over },
@@ -95,7 +94,7 @@ describe('the NodeClaim', () => {
     const others = [
       nodeClaimName('another', FIRST),
       nodeClaimName(UID, { ...FIRST, slot: 1 }),
-      nodeClaimName(UID, { ...FIRST, candidateIndex: 1 }),
+      nodeClaimName(UID, { ...FIRST, instanceType: 'Standard_NC12s_v3' }),
       nodeClaimName(UID, { ...FIRST, round: 1 }),
     ];
     expect(new Set([nodeClaimName(UID, FIRST), ...others]).size).toBe(5);

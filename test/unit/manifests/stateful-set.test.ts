@@ -16,13 +16,11 @@ describe('the StatefulSet of a preset', () => {
       nvme: true,
       layout: { ...ONE_V100.layout!, dataParallel: 4 },
     };
-    const flags = { model: 'microsoft/phi-3-mini-4k-instruct', 'data-parallel-size': '4', 'tensor-parallel-size': '1' };
-    expect(asYaml(inferenceStatefulSet(inferenceInput({ candidate, flags })))).toMatchSnapshot();
+    expect(asYaml(inferenceStatefulSet(inferenceInput({ candidate })))).toMatchSnapshot();
   });
 
   it('serves one model over two nodes', () => {
-    const flags = { model: 'org/large', 'tensor-parallel-size': '8', 'pipeline-parallel-size': '2' };
-    expect(asYaml(inferenceStatefulSet(inferenceInput({ candidate: TWO_NODES, flags })))).toMatchSnapshot();
+    expect(asYaml(inferenceStatefulSet(inferenceInput({ candidate: TWO_NODES })))).toMatchSnapshot();
   });
 
   it('pulls adapters from images and says how strong they are', () => {
@@ -101,6 +99,43 @@ describe('the StatefulSet of a preset', () => {
     expect(asYaml(inferenceStatefulSet(input))).toMatchSnapshot();
   });
 
+  it('takes the weights that the nodes already hold, and the performance mode', () => {
+    const annotations = { 'kaito.sh/use-local-weights': 'true', 'kaito.sh/performance-mode': 'throughput' };
+    const input = inferenceInput({ workspace: workspace(QUICK_START, { annotations }) });
+    const pod = inferenceStatefulSet(input).spec.template.spec!;
+    expect(pod.volumes).toEqual([
+      { name: 'dshm', emptyDir: { medium: 'Memory' } },
+      { name: 'model-weights-hostpath', hostPath: { path: '/opt/kaito/models', type: 'Directory' } },
+    ]);
+    expect(pod.containers[0]?.args).toEqual(
+      expect.arrayContaining([
+        '--model=/opt/kaito/models/microsoft-phi-3-mini-4k-instruct',
+        '--performance-mode=throughput',
+      ]),
+    );
+  });
+
+  it('gives every object of a Workspace with a long name a valid name', () => {
+    const name = `w${'x'.repeat(51)}`;
+    const adapters = [
+      { source: { name: 'a.dotted.name', image: 'registry.example/a:1', imagePullSecrets: ['s'] } },
+      { source: { name: 'b'.repeat(63), image: 'registry.example/b:1', imagePullSecrets: ['s'] } },
+      { source: { name: `${'b'.repeat(62)}c`, image: 'registry.example/c:1' } },
+      { source: { name: 'v'.repeat(63), volumeSource: { emptyDir: {} } } },
+    ];
+    const long = workspace({ resource, inference: { ...inference, adapters } }, { name });
+    const { spec } = inferenceStatefulSet(inferenceInput({ workspace: long, candidate: TWO_NODES }));
+    const { initContainers = [], containers, volumes = [] } = spec.template.spec!;
+    const names = [spec.serviceName!, ...[...initContainers, ...containers, ...volumes].map((part) => part.name)];
+    expect(names.filter((part) => !/^[a-z0-9][a-z0-9-]{0,62}$/.test(part))).toEqual([]);
+    expect(new Set(names).size).toBe(names.length);
+    expect(initContainers.map(({ command }) => command?.find((arg) => arg.startsWith('--to=')))).toEqual([
+      '--to=/mnt/adapter/a.dotted.name',
+      `--to=/mnt/adapter/${'b'.repeat(63)}`,
+      `--to=/mnt/adapter/${'b'.repeat(62)}c`,
+    ]);
+  });
+
   it('carries the labels by which InferenceSets find their pods', () => {
     const labels = { 'inferenceset.kaito.sh/created-by': 'set', 'kaito.sh/inference-role': 'decode', team: 'ai' };
     const { spec } = inferenceStatefulSet(inferenceInput({ workspace: workspace(QUICK_START, { labels }) }));
@@ -110,13 +145,26 @@ describe('the StatefulSet of a preset', () => {
       'kaito.sh/workspace': 'workspace-phi-3-mini',
       'kaito.sh/workspace-uid': '5f0c1f64-31c4-4b1c-9b39-5a1a2a5f5a10',
     });
+    expect(spec.template.spec?.containers[0]?.args).toContain('--served-model-name=set');
     expect(spec.selector.matchLabels).toEqual({ 'kaito.sh/workspace': 'workspace-phi-3-mini' });
   });
 
   it('keeps the text of values that look like variables, and the port that the Service expects', () => {
-    const flags = { 'chat-template': '{{ $(HOME) }}', port: '9000' };
-    const [container] = inferenceStatefulSet(inferenceInput({ flags })).spec.template.spec!.containers;
-    expect(container?.args).toEqual(['--chat-template={{ $$(HOME) }}', '--port=5000']);
+    const config = { 'chat-template': '{{ $(HOME) }}', port: '9000', 'max-num-seqs': '8' };
+    const [container] = inferenceStatefulSet(inferenceInput({ config })).spec.template.spec!.containers;
+    expect(container?.args).toEqual([
+      '--chat-template={{ $$(HOME) }}',
+      '--download-dir=/workspace/weights',
+      '--dtype=bfloat16',
+      '--gpu-memory-utilization=0.84',
+      '--max-model-len=auto',
+      '--max-num-seqs=8',
+      '--model=microsoft/Phi-3-mini-4k-instruct',
+      '--port=5000',
+      '--served-model-name=phi-3-mini-4k-instruct',
+      '--tensor-parallel-size=1',
+      '--trust-remote-code',
+    ]);
   });
 
   it('is rolled out whenever it is rendered differently, and only then', () => {
@@ -125,7 +173,7 @@ describe('the StatefulSet of a preset', () => {
     const before = hash({});
     expect(hash({ revision: 2 })).toBe(before);
     const changed = [
-      hash({ flags: { model: 'x' } }),
+      hash({ config: { 'max-num-seqs': '8' } }),
       hash({ configHash: 'other' }),
       hash({ configuration: { ...CONFIGURATION, runtimeImage: 'registry.example/kaito-runtime:1.0.1' } }),
       hash({ candidate: { ...ONE_V100, nodeCount: 2 } }),
