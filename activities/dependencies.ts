@@ -1,0 +1,35 @@
+import type { MachineConfiguration, WorkloadConfiguration } from '../manifests/configuration';
+import type { KubernetesClient } from '../kubernetes/client';
+import type { EventRecorder } from '../kubernetes/events';
+import type { Logger } from '../kubernetes/logger';
+import type { Model } from '../presets/types';
+import type { World } from './observe/world';
+import type { StatusWriter } from './status/status-writer';
+
+/** How long each phase of a machine's life may take, milliseconds. */
+export interface MachineDeadlines {
+  readonly launchedMs: number;
+  readonly registeredMs: number;
+  readonly initializedMs: number;
+  /** Until the node is Ready and as many GPUs are allocatable as the size has. */
+  readonly gpusAllocatableMs: number;
+}
+
+/** What the activities work with. */
+export interface Dependencies {
+  readonly client: KubernetesClient;
+  readonly world: World;
+  readonly events: EventRecorder;
+  readonly status: StatusWriter;
+  readonly logger: Logger;
+  /** Describes a model of the Hugging Face hub that the catalogue lacks. */
+  readonly describeModel: (id: string, options: { readonly token?: string; readonly signal: AbortSignal }) => Promise<Model>;
+  readonly workload: WorkloadConfiguration;
+  readonly machines: MachineConfiguration;
+  readonly deadlines: MachineDeadlines;
+  /** Delay before the next attempt of a failed step: doubled from `firstMs`, up to `mostMs`. */
+  readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
+  /** The Temporal UI's address, and the namespace to show there. */
+  readonly temporalUi?: { readonly address: string; readonly namespace: string };
+  readonly now: () => Date;
+}

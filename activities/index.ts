@@ -1,0 +1,21 @@
+import type { WorkspaceActivities } from '../api/workflow';
+import type { Dependencies } from './dependencies';
+import { createAcquireMachines, createProviders } from './machines/acquire-machines';
+import { createPlanWorkspace } from './plan/plan-workspace';
+import { createReportPause } from './machines/report-pause';
+import { createReleaseWorkspace } from './release/release-workspace';
+import { createApplyWorkload } from './workload/apply-workload';
+import { createWaitUntilServing } from './workload/wait-until-serving';
+
+/** The activities of the workspace workflow. */
+export function createActivities(deps: Dependencies): WorkspaceActivities {
+  const providers = createProviders(deps);
+  return {
+    planWorkspace: createPlanWorkspace(deps),
+    acquireMachines: createAcquireMachines(deps, providers),
+    applyWorkload: createApplyWorkload(deps),
+    waitUntilServing: createWaitUntilServing(deps),
+    releaseWorkspace: createReleaseWorkspace(deps, providers),
+    reportPause: createReportPause(deps),
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * The health of a Workspace from its owned objects: a pure function that both the steps (to write the status) and the bridge (to see whether
+ * the status still tells the truth) use.
+ */
+import { CONDITIONS, observed, type Observed } from '../../api/conditions';
+import type { Failure } from '../../api/causes';
+import type { MachineStatus, Workspace } from '../../api/workspace';
+import type { Node, NodeClaim, Pod, StatefulSet } from '../../kubernetes/objects';
+import { observeNodeClaims } from '../machines/karpenter/observe';
+import { observeOwnNodes } from '../machines/own-nodes/observe';
+import { observeWorkload } from './workload';
+
+/** The owned objects as the caches hold them. */
+export interface OwnedObjects {
+  readonly nodeClaims: readonly NodeClaim[];
+  readonly statefulSet: StatefulSet | undefined;
+  readonly pods: readonly Pod[];
+  /** All nodes that could matter: own nodes are found among them by the selector. */
+  readonly nodes: () => readonly Node[];
+  readonly nodeNamed: (name: string) => Node | undefined;
+}
+
+export interface Observation {
+  readonly machines: readonly MachineStatus[];
+  /** Names of the machines' nodes, sorted. */
+  readonly workerNodes: readonly string[];
+  readonly machinesReady: boolean;
+  readonly serving: boolean;
+  /** The conditions that follow from the objects alone, in KAITO's order. */
+  readonly conditions: readonly Observed[];
+  readonly failure?: Failure;
+}
+
+/** What the machines say: provided ones when there is an instanceType, own nodes otherwise. */
+export function observeMachines(workspace: Pick<Workspace, 'resource'>, objects: OwnedObjects): readonly MachineStatus[] {
+  return workspace.resource.instanceType === undefined
+    ? observeOwnNodes(workspace, objects.nodes())
+    : observeNodeClaims(objects.nodeClaims, objects.nodeNamed);
+}
+
+/** Judges the objects for a Workspace that needs `targetNodeCount` machines. */
+export function observe(
+  workspace: Pick<Workspace, 'resource'>,
+  targetNodeCount: number,
+  objects: OwnedObjects,
+): Observation {
+  const machines = observeMachines(workspace, objects);
+  const provided = workspace.resource.instanceType !== undefined;
+  const resource = resourceConditions(machines, targetNodeCount, provided);
+  const machinesReady = resource.every(({ status }) => status === 'True');
+  const workload = observeWorkload(objects.statefulSet, objects.pods);
+  const serving = machinesReady && workload.ready;
+
+  const inferenceReady = workload.ready && !machinesReady
+    ? observed(CONDITIONS.inferenceReady, false, 'WorkspaceInferenceStatusPending', 'the machines are not ready')
+    : observed(CONDITIONS.inferenceReady, workload.ready, workload.reason, workload.message);
+  const whole = serving
+    ? observed(CONDITIONS.workspaceSucceeded, true, 'workspaceSucceeded', 'workspace succeeds')
+    : observed(
+        CONDITIONS.workspaceSucceeded,
+        false,
+        'workspacePending',
+        'workspace is waiting for inference workload readiness',
+      );
+
+  const failure = machinesReady ? workload.failure : machineFailure(machines);
+  return {
+    machines,
+    workerNodes: machines.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])).sort(),
+    machinesReady,
+    serving,
+    conditions: [...resource, inferenceReady, whole],
+    ...(failure !== undefined && { failure }),
+  };
+}
+
+function resourceConditions(
+  machines: readonly MachineStatus[],
+  targetNodeCount: number,
+  provided: boolean,
+): readonly Observed[] {
+  const usable = machines.filter(({ phase }) => phase === 'Ready').length;
+  const initialized = machines.filter(({ phase }) => ['Initialized', 'NotReady', 'Ready'].includes(phase)).length;
+  const waiting = machines.find(({ phase }) => phase !== 'Ready');
+  const count = `${usable} of ${targetNodeCount} nodes are ready`;
+  const detail = waiting?.message === undefined ? count : `${count}; ${waiting.name}: ${waiting.message}`;
+  const enough = targetNodeCount > 0 && usable >= targetNodeCount;
+
+  const nodesReady = enough
+    ? observed(CONDITIONS.nodesReady, true, 'NodesReady', 'Enough Nodes are ready')
+    : observed(
+        CONDITIONS.nodesReady,
+        false,
+        waiting?.reason === 'GpusNotAllocatable' ? 'NodePluginsNotReady' : 'NodeNotReady',
+        detail,
+      );
+
+  const claimed = provided
+    ? [
+        targetNodeCount > 0 && initialized >= targetNodeCount
+          ? observed(CONDITIONS.nodeClaimReady, true, 'NodeClaimsReady', 'Enough NodeClaims are ready')
+          : observed(
+              CONDITIONS.nodeClaimReady,
+              false,
+              waiting?.reason ?? 'NodeClaimNotReady',
+              waiting?.message === undefined
+                ? `${machines.length} of ${targetNodeCount} NodeClaims exist`
+                : `${waiting.name}: ${waiting.message}`,
+            ),
+      ]
+    : [];
+  const missing = [...claimed, nodesReady].find(({ status }) => status === 'False');
+  const resourceReady =
+    missing === undefined
+      ? observed(CONDITIONS.resourceReady, true, 'workspaceResourceStatusSuccess', 'workspace resource is ready')
+      : observed(CONDITIONS.resourceReady, false, missing.reason, missing.message);
+  return [nodesReady, ...claimed, resourceReady];
+}
+
+function machineFailure(machines: readonly MachineStatus[]): Failure | undefined {
+  const notReady = machines.find(({ phase }) => phase === 'NotReady');
+  if (notReady !== undefined) {
+    return { cause: 'NodeNotReady', message: `${notReady.name}: ${notReady.message ?? 'node is not ready'}` };
+  }
+  const lost = machines.find(({ phase }) => phase === 'Lost' || phase === 'Deleting');
+  if (lost === undefined) return undefined;
+  return { cause: 'MachineLost', message: `${lost.name}: ${lost.message ?? 'machine is gone'}` };
+}

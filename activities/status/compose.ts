@@ -1,0 +1,161 @@
+/**
+ * The whole status from what a step knows and what it observed: a pure function, so that the same facts always give the same status and an
+ * unchanged status is not written again.
+ */
+import { CONDITIONS, observed, shorten, type Observed } from '../../api/conditions';
+import { remedyOf, type Failure } from '../../api/causes';
+import { ANNOTATION_RETRY } from '../../api/labels';
+import type { Condition, StepName, Workspace, WorkspaceState, WorkspaceStatus } from '../../api/workspace';
+import type { Candidate, Plan, StatusFacts } from '../../api/workflow';
+import type { Observation } from '../observe/observation';
+
+/** Longest message of an attempt or step, bytes of UTF-16; the API's texts hold more, people don't read more. */
+const MOST_MESSAGE_CHARS = 1_024;
+
+export interface Situation {
+  readonly workspace: Workspace;
+  readonly facts: StatusFacts;
+  readonly step: StepName;
+  /** What the step waits for, in one line. */
+  readonly message: string;
+  readonly now: Date;
+  /** Generation that was judged; the Workspace's own unless an older one is still being worked on. */
+  readonly generation: number;
+  readonly plan?: Plan;
+  readonly targetNodeCount?: number;
+  readonly instanceType?: string;
+  readonly observation?: Observation;
+  readonly failure?: Failure & { readonly attempt: number; readonly nextTryTime?: string };
+  readonly workload?: NonNullable<WorkspaceStatus['workload']>;
+  /** Page of the workflow in the Temporal UI. */
+  readonly workflowUrl?: string;
+}
+
+/** The status that tells this situation. */
+export function composeStatus(situation: Situation): WorkspaceStatus {
+  const { workspace, facts, step, now, observation, failure } = situation;
+  const previous = workspace.status ?? {};
+  const state = stateOf(situation, previous);
+  const targetNodeCount = situation.targetNodeCount ?? previous.targetNodeCount;
+  const instanceType = situation.instanceType ?? previous.instanceType;
+  const workload = situation.workload ?? previous.workload;
+  const retry = workspace.metadata.annotations?.[ANNOTATION_RETRY];
+  const trouble = failure ?? observation?.failure;
+  const conditions = conditionsOf(situation);
+
+  return {
+    observedGeneration: situation.generation,
+    ...(retry !== undefined && { observedRetry: retry }),
+    state,
+    message: shorten(trouble?.message ?? situation.message),
+    ...(targetNodeCount !== undefined && { targetNodeCount }),
+    ...(instanceType !== undefined && instanceType !== '' && { instanceType }),
+    step: {
+      name: step,
+      message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_CHARS),
+      startedTime: previous.step?.name === step && previous.step.startedTime !== undefined ? previous.step.startedTime : now.toISOString(),
+      ...(trouble !== undefined && { cause: trouble.cause, remedy: remedyOf(trouble) }),
+      ...(failure !== undefined && { attempt: failure.attempt }),
+      ...(failure?.nextTryTime !== undefined && { nextTryTime: failure.nextTryTime }),
+    },
+    ...(facts.attempts.length > 0 && { attempts: [...facts.attempts] }),
+    workerNodes: [...(observation?.workerNodes ?? previous.workerNodes ?? [])],
+    machines: [...(observation?.machines ?? previous.machines ?? [])],
+    ...(workload !== undefined && step !== 'Cancelled' && { workload }),
+    workflow: {
+      id: facts.workflow.id,
+      runID: facts.workflow.runID,
+      ...(situation.workflowUrl !== undefined && { url: situation.workflowUrl }),
+    },
+    ...(previous.performance !== undefined && { performance: previous.performance }),
+    conditions: dated(conditions, previous.conditions ?? [], situation.generation, now),
+  };
+}
+
+function stateOf({ step, observation }: Situation, previous: WorkspaceStatus): WorkspaceState {
+  switch (step) {
+    case 'Failed':
+      return 'Failed';
+    case 'Cancelled':
+      return 'Cancelled';
+    case 'Release':
+      return 'Deleting';
+    case 'Plan':
+    case 'Machines':
+    case 'Workload':
+    case 'Serving':
+    case 'Ready':
+      if (observation?.serving === true) return 'Ready';
+      return previous.state === 'Ready' || previous.state === 'NotReady' ? 'NotReady' : 'Pending';
+  }
+}
+
+function conditionsOf(situation: Situation): readonly Observed[] {
+  const { step, plan, observation, failure, message } = situation;
+  const planned =
+    plan !== undefined
+      ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan))]
+      : failure !== undefined && (step === 'Plan' || step === 'Failed')
+        ? [observed(CONDITIONS.planned, false, failure.cause, `${failure.message} ${remedyOf(failure)}`)]
+        : [];
+  const deleting =
+    step === 'Release' ? [observed(CONDITIONS.workspaceDeleting, true, 'workspaceDeleted', message)] : [];
+  const whole =
+    step === 'Failed' && failure !== undefined
+      ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceFailed', failure.message)]
+      : step === 'Cancelled'
+        ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceCancelled', message)]
+        : [];
+  const seen = (observation?.conditions ?? []).filter(({ type }) => !whole.some((mine) => mine.type === type));
+  return [...planned, ...seen, ...whole, ...deleting];
+}
+
+/** What is being bought, for people. */
+export function machinesOf({ nodeCount, instanceType }: Candidate): string {
+  return `${nodeCount} × ${instanceType === '' ? 'own node' : instanceType}`;
+}
+
+/** The message of the machines step; the plan already writes it, so that the step itself need not. */
+export function acquiring(candidate: Candidate): string {
+  return `acquiring ${machinesOf(candidate)}`;
+}
+
+/** One line that says what will be bought and how the model is laid out. */
+export function planSummary(plan: Plan): string {
+  const options = plan.candidates.map((candidate) => {
+    const { layout } = candidate;
+    if (layout === undefined) return machinesOf(candidate);
+    const { tensorParallel, dataParallel, pipelineParallel, maxModelLen } = layout;
+    return `${machinesOf(candidate)} (tensor ${tensorParallel}, data ${dataParallel}, pipeline ${pipelineParallel} parallel; up to ${maxModelLen} tokens)`;
+  });
+  const ruledOut = plan.ruledOut.map(({ instanceType, reason }) => `${instanceType} ruled out: ${reason}`);
+  return [options.join(', else '), ...ruledOut].join('; ');
+}
+
+/** Conditions keep the time of their last change; those that are not told now stay as they were, except the ones that only exist for a while. */
+function dated(
+  told: readonly Observed[],
+  before: readonly Condition[],
+  generation: number,
+  now: Date,
+): readonly Condition[] {
+  const kept = before.filter(
+    ({ type }) => type !== CONDITIONS.workspaceDeleting && !told.some((condition) => condition.type === type),
+  );
+  const renewed = told.map((condition) => {
+    const same = before.find(({ type, status }) => type === condition.type && status === condition.status);
+    return {
+      ...condition,
+      lastTransitionTime: same?.lastTransitionTime ?? now.toISOString().replace(/\.\d+Z$/, 'Z'),
+      observedGeneration: generation,
+    };
+  });
+  return [...kept, ...renewed].sort((a, b) => rank(a.type) - rank(b.type));
+}
+
+const ORDER: readonly string[] = Object.values(CONDITIONS);
+
+function rank(type: string): number {
+  const index = ORDER.indexOf(type);
+  return index === -1 ? ORDER.length : index;
+}

@@ -1,0 +1,56 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubernetesClient } from '../../kubernetes/client';
+import { isConflict, isNotFound } from '../../kubernetes/errors';
+import type { Resource } from '../../kubernetes/resources';
+import { RESOURCES } from '../../kubernetes/resources';
+import { API_VERSION, KIND, type Workspace, type WorkspaceStatus } from '../../api/workspace';
+
+export interface StatusWriter {
+  /** The Workspace with the newest status that this process knows: what was read, or what it wrote after that. */
+  latest(workspace: Workspace): Workspace;
+  /**
+   * Makes `status` the Workspace's status, if it differs from the newest one known. Returns what was asked for. A Workspace that is gone, or
+   * whose name now belongs to another, is no error: there is nobody to tell.
+   */
+  write(workspace: Workspace, status: WorkspaceStatus, signal?: AbortSignal): Promise<WorkspaceStatus>;
+  /** Frees what is remembered of a Workspace. */
+  forget(uid: string): void;
+}
+
+interface Written {
+  readonly resourceVersion: bigint;
+  readonly status: WorkspaceStatus;
+}
+
+/** The only writer of Workspace status: server-side apply, once per change. */
+export function createStatusWriter(client: KubernetesClient): StatusWriter {
+  const writtenByUid = new Map<string, Written>();
+
+  function latest(workspace: Workspace): Workspace {
+    const written = writtenByUid.get(workspace.metadata.uid);
+    // Resource versions of one kind are comparable integers (Kubernetes 1.35 made that part of the API).
+    const isNewer = written !== undefined && written.resourceVersion >= BigInt(workspace.metadata.resourceVersion);
+    return isNewer ? { ...workspace, status: written.status } : workspace;
+  }
+
+  return {
+    latest,
+    async write(workspace, status, signal) {
+      if (isDeepStrictEqual(latest(workspace).status, status)) return status;
+      const { name, namespace, uid } = workspace.metadata;
+      try {
+        // The uid makes the write fail rather than touch a later Workspace of the same name.
+        const manifest = { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace, uid }, status };
+        const { metadata } = await client.applyStatus(RESOURCES.workspaces as Resource, manifest, signal && { signal });
+        writtenByUid.set(uid, { resourceVersion: BigInt(metadata.resourceVersion), status });
+      } catch (error) {
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+        writtenByUid.delete(uid);
+      }
+      return status;
+    },
+    forget(uid) {
+      writtenByUid.delete(uid);
+    },
+  };
+}

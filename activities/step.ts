@@ -1,0 +1,236 @@
+/**
+ * What every step has in common: it stops when it is cancelled or when the Workspace changed under it, heartbeats what it waits for, and
+ * tells a failure (on the Workspace and as an Event) before it throws it.
+ */
+import { ApplicationFailureCategory } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { CAUSES, remedyOf, type Failure } from '../api/causes';
+import type { StepName, Workspace, WorkspaceStatus } from '../api/workspace';
+import { workflowIdOf, type StepFailure, type StepInput, type WorkspaceRef } from '../api/workflow';
+import { toCauseError } from '../kubernetes/errors';
+import { referenceTo, type KubernetesObject } from '../kubernetes/objects';
+import type { Dependencies } from './dependencies';
+import { observe } from './observe/observation';
+import { composeStatus, type Situation } from './status/compose';
+
+/** Heartbeats flow even when nothing changes; the SDK sends at most as many as the time-out needs. */
+const HEARTBEAT_MS = 5_000;
+
+/** A burst of changes is told once; people read no faster. */
+const TELL_EVERY_MS = 1_000;
+
+/** The Workspace that a step worked on is no longer what it was. */
+export class SupersededError extends Error {
+  override readonly name = 'SupersededError';
+}
+
+/** What a step may use while it runs. */
+export interface StepContext {
+  /** Aborts when the step is to stop, for whatever reason. */
+  readonly signal: AbortSignal;
+  /** Says what the step waits for: heartbeat, and so pending activity in the Temporal UI. */
+  progress(message: string): void;
+  /** Writes the Workspace's status for this step, if it changed. */
+  tell(workspace: Workspace, situation: Told): Promise<WorkspaceStatus>;
+  /** Tells now, and again when the owned objects change, until stopped. */
+  follow(workspace: Workspace, situation: () => Told): Following;
+  event(workspace: Workspace, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export type Told = Omit<Situation, 'workspace' | 'facts' | 'step' | 'now' | 'generation' | 'workflowUrl'> &
+  Partial<Pick<Situation, 'step' | 'generation' | 'facts'>>;
+
+export interface Following {
+  /** The first telling. */
+  readonly first: Promise<WorkspaceStatus>;
+  /** Ends it; resolves when nothing is being written any more. */
+  stop(): Promise<void>;
+}
+
+export interface StepOptions<I extends StepInput> {
+  readonly name: StepName;
+  /** The life that the step belongs to: when the Workspace leaves it, the step gives way. Left out: it goes on whatever happens. */
+  readonly life?: (input: I) => { readonly uid: string; readonly generation: number };
+}
+
+/** Makes an activity of a step. `superseded` is what it returns when it gave way. */
+export function defineStep<I extends StepInput, O>(
+  deps: Dependencies,
+  options: StepOptions<I>,
+  run: (input: I, context: StepContext) => Promise<O>,
+  superseded?: O,
+): (input: I) => Promise<O> {
+  return async (input) => {
+    const activity = Context.current();
+    const stop = new AbortController();
+    const signal = AbortSignal.any([activity.cancellationSignal, stop.signal]);
+
+    let message = 'starting';
+    const beat = (): void => activity.heartbeat(message);
+    const ticking = setInterval(beat, HEARTBEAT_MS);
+    const unwatch = watchLife(deps, input, options, () => stop.abort(new SupersededError()));
+
+    const context: StepContext = {
+      signal,
+      progress(next) {
+        if (next === message) return;
+        message = next;
+        beat();
+      },
+      tell: (workspace, told) => tell(deps, input, options.name, workspace, told),
+      follow: (workspace, told) => follow(deps, input.ref, () => tell(deps, input, options.name, workspace, told())),
+      event: (workspace, type, reason, text) =>
+        deps.events.record(referenceTo(workspace as unknown as KubernetesObject), { type, reason, message: text }),
+    };
+
+    try {
+      return await run(input, context);
+    } catch (error) {
+      const gaveWay = stop.signal.aborted || error instanceof SupersededError;
+      if (gaveWay && superseded !== undefined) return superseded;
+      if (activity.cancellationSignal.aborted) {
+        throw activity.cancellationSignal.reason instanceof Error
+          ? activity.cancellationSignal.reason
+          : new CancelledFailure('the step was cancelled');
+      }
+      throw await failed(deps, input, options.name, error, context);
+    } finally {
+      clearInterval(ticking);
+      unwatch();
+    }
+  };
+}
+
+/** Whether the Workspace is still the one, and the generation, that a step belongs to. */
+export function isSameLife(
+  workspace: Workspace | undefined,
+  life: { readonly uid: string; readonly generation: number },
+): workspace is Workspace {
+  return (
+    workspace !== undefined &&
+    workspace.metadata.uid === life.uid &&
+    workspace.metadata.generation <= life.generation &&
+    workspace.metadata.deletionTimestamp === undefined
+  );
+}
+
+function watchLife<I extends StepInput>(
+  deps: Dependencies,
+  input: I,
+  { life }: StepOptions<I>,
+  stop: () => void,
+): () => void {
+  if (life === undefined) return () => undefined;
+  const mine = life(input);
+  const look = (): void => {
+    const workspace = deps.world.workspace(input.ref);
+    // A cache that is behind may lack a new Workspace or show an older one of its name: only a later state ends the step.
+    if (workspace === undefined ? hadBeenSeen : !isSameLife(workspace, mine)) stop();
+    hadBeenSeen ||= workspace?.metadata.uid === mine.uid;
+  };
+  let hadBeenSeen = false;
+  look();
+  return deps.world.onChange(input.ref, look);
+}
+
+function tell(
+  deps: Dependencies,
+  { facts, ref }: StepInput,
+  step: StepName,
+  workspace: Workspace,
+  told: Told,
+): Promise<WorkspaceStatus> {
+  const latest = deps.status.latest(workspace);
+  const url = workflowUrl(deps, ref);
+  const targetNodeCount = told.targetNodeCount ?? latest.status?.targetNodeCount ?? 0;
+  const status = composeStatus({
+    step,
+    facts,
+    generation: told.plan?.generation ?? workspace.metadata.generation,
+    observation: observe(workspace, targetNodeCount, deps.world.owned(ref)),
+    ...told,
+    workspace: latest,
+    now: deps.now(),
+    ...(url !== undefined && { workflowUrl: url }),
+  });
+  return deps.status.write(workspace, status);
+}
+
+function follow(deps: Dependencies, ref: WorkspaceRef, tellNow: () => Promise<WorkspaceStatus>): Following {
+  const first = tellNow();
+  let pending: Promise<unknown> = first;
+  let timer: NodeJS.Timeout | undefined;
+  const tellAgain = (): void => {
+    timer = undefined;
+    pending = pending.then(tellNow).catch((error: unknown) => {
+      // The next change, or the end of the step, tells again.
+      deps.logger.warn('could not tell the progress of a step', { ref, error });
+    });
+  };
+  const unwatch = deps.world.onChange(ref, () => (timer ??= setTimeout(tellAgain, TELL_EVERY_MS)));
+  return {
+    first,
+    async stop() {
+      unwatch();
+      clearTimeout(timer);
+      await pending.catch(() => undefined);
+    },
+  };
+}
+
+function workflowUrl({ temporalUi }: Dependencies, ref: WorkspaceRef): string | undefined {
+  if (temporalUi === undefined) return undefined;
+  const id = encodeURIComponent(workflowIdOf(ref));
+  return `${temporalUi.address}/namespaces/${temporalUi.namespace}/workflows/${id}`;
+}
+
+/** The failure for Temporal; on the way, the user is told. */
+async function failed(
+  deps: Dependencies,
+  input: StepInput & { readonly plan?: Situation['plan'] },
+  step: StepName,
+  error: unknown,
+  context: StepContext,
+): Promise<ApplicationFailure> {
+  const { failure } = toCauseError(error);
+  const { attempt } = Context.current().info;
+  const retryable = CAUSES[failure.cause].retryable;
+  const delayMs = Math.min(deps.retryDelays.firstMs * 2 ** (attempt - 1), deps.retryDelays.mostMs);
+  const nextTryTime = new Date(deps.now().getTime() + delayMs).toISOString();
+
+  if (failure.cause === 'Internal') deps.logger.error('step failed', { step, ref: input.ref, error });
+  const told = await tellFailure(deps, input, retryable ? step : 'Failed', { ...failure, attempt, ...(retryable && { nextTryTime }) }, context);
+
+  return ApplicationFailure.create({
+    message: failure.message,
+    type: failure.cause,
+    nonRetryable: !retryable,
+    details: [{ failure, ...told } satisfies StepFailure],
+    ...(retryable && { nextRetryDelay: delayMs }),
+    // Waiting for something that the user or the cluster has to bring is no error of the worker's.
+    ...(failure.cause !== 'Internal' && { category: ApplicationFailureCategory.BENIGN }),
+    ...(error instanceof Error && { cause: error }),
+  });
+}
+
+async function tellFailure(
+  deps: Dependencies,
+  input: StepInput & { readonly plan?: Situation['plan'] },
+  step: StepName,
+  failure: Failure & { readonly attempt: number; readonly nextTryTime?: string },
+  context: StepContext,
+): Promise<Omit<StepFailure, 'failure'>> {
+  const workspace = deps.world.workspace(input.ref);
+  if (workspace === undefined) return {};
+  const life = { uid: workspace.metadata.uid, generation: workspace.metadata.generation };
+  context.event(workspace, 'Warning', failure.cause, `${step}: ${failure.message} ${remedyOf(failure)}`);
+  try {
+    const plan = input.plan === undefined ? {} : { plan: input.plan };
+    const status = await context.tell(workspace, { step, message: failure.message, failure, ...plan });
+    return { status, life };
+  } catch (error) {
+    // The failure itself matters more than that it could not be told; its cause may be the very reason.
+    deps.logger.warn('could not tell a failure on the Workspace', { ref: input.ref, error });
+    return { life };
+  }
+}

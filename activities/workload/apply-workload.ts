@@ -1,0 +1,127 @@
+/**
+ * The workload step: Services, ControllerRevision and StatefulSet are as rendered from the plan. What is already so is left alone, what was edited by
+ * hand is set right, and nothing that belongs to another owner is touched.
+ */
+import { CauseError } from '../../api/causes';
+import type { Workspace } from '../../api/workspace';
+import type { StepInput, WorkloadOutcome } from '../../api/workflow';
+import { ANNOTATION_RENDERED_HASH } from '../../manifests/owned-stateful-set';
+import { clientService, headlessService } from '../../manifests/services';
+import { inferenceStatefulSet } from '../../manifests/stateful-set';
+import { templateStatefulSet } from '../../manifests/template-stateful-set';
+import type { StatefulSet as StatefulSetManifest } from '../../manifests/objects';
+import { KubernetesError } from '../../kubernetes/errors';
+import type { KubernetesObject, Manifest, StatefulSet } from '../../kubernetes/objects';
+import { RESOURCES, type Resource } from '../../kubernetes/resources';
+import { currentWorkspace } from '../current-workspace';
+import type { Dependencies } from '../dependencies';
+import type { CandidateInput } from '../machines/acquire-machines';
+import { defineStep, type StepContext } from '../step';
+import { ensureRevision } from './revisions';
+import { SERVING_MESSAGE } from './wait-until-serving';
+
+export function createApplyWorkload(deps: Dependencies): (input: CandidateInput & StepInput) => Promise<WorkloadOutcome> {
+  return defineStep<CandidateInput, WorkloadOutcome>(
+    deps,
+    { name: 'Workload', life: ({ plan }) => plan },
+    async (input, context) => {
+      const { ref, plan, candidate } = input;
+      const { signal } = context;
+      const workspace = await currentWorkspace(deps, ref, plan, signal);
+      const revision = await ensureRevision(deps, workspace, signal);
+      const rendered = render(deps, input, workspace, revision);
+
+      await Promise.all([
+        applyOwned(deps, RESOURCES.services, headlessService(workspace), workspace, signal),
+        applyOwned(deps, RESOURCES.services, clientService(workspace, candidate), workspace, signal),
+      ]);
+      const before = deps.world.owned(ref).statefulSet;
+      const statefulSet = await applyStatefulSet(deps, rendered, workspace, context);
+      const hash = rendered.metadata.annotations[ANNOTATION_RENDERED_HASH] ?? '';
+      if (before?.metadata.annotations?.[ANNOTATION_RENDERED_HASH] !== hash) {
+        const what = before === undefined ? 'created' : 'rolled out';
+        context.event(workspace, 'Normal', 'WorkloadApplied', `StatefulSet ${ref.name} ${what}, revision ${revision}`);
+      }
+
+      const generation = statefulSet.metadata.generation ?? 1;
+      const status = await context.tell(workspace, {
+        plan,
+        step: 'Serving',
+        targetNodeCount: candidate.nodeCount,
+        instanceType: candidate.instanceType,
+        workload: { name: ref.name, generation, revision: String(revision), hash },
+        message: SERVING_MESSAGE,
+      });
+      return { kind: 'applied', status };
+    },
+    { kind: 'superseded' },
+  );
+}
+
+function render(
+  { workload: configuration }: Dependencies,
+  { plan, candidate }: CandidateInput,
+  workspace: Workspace,
+  revision: number,
+): StatefulSetManifest {
+  const { model, config, configHash, diskGiB } = plan;
+  if (model === undefined) return templateStatefulSet({ workspace, candidate, revision, configuration });
+  return inferenceStatefulSet({
+    workspace,
+    model,
+    candidate,
+    config,
+    diskGiB,
+    revision,
+    configuration,
+    ...(configHash !== undefined && { configHash }),
+  });
+}
+
+async function applyStatefulSet(
+  deps: Dependencies,
+  manifest: StatefulSetManifest,
+  workspace: Workspace,
+  context: StepContext,
+): Promise<StatefulSet> {
+  try {
+    return await applyOwned(deps, RESOURCES.statefulSets, manifest, workspace, context.signal);
+  } catch (error) {
+    // Some fields of a StatefulSet can't be changed, such as its volume claim templates: the set is made anew.
+    const isImmutable = error instanceof KubernetesError && error.code === 422 && /updates to statefulset spec/.test(error.message);
+    if (!isImmutable) throw error;
+    context.event(workspace, 'Normal', 'WorkloadReplaced', `StatefulSet ${manifest.metadata.name} is replaced: ${error.message}`);
+    const { namespace, name } = manifest.metadata;
+    await deps.client.delete(RESOURCES.statefulSets, { namespace, name }, { signal: context.signal });
+    context.progress(`waiting until the former StatefulSet ${name} is gone`);
+    await deps.world.until({ namespace, name }, () => (deps.world.owned({ namespace, name }).statefulSet === undefined ? true : undefined), {
+      signal: context.signal,
+    });
+    return await applyOwned(deps, RESOURCES.statefulSets, manifest, workspace, context.signal);
+  }
+}
+
+interface OwnedManifest extends Manifest {
+  readonly metadata: Manifest['metadata'] & { readonly name: string; readonly namespace: string };
+}
+
+/** Server-side apply, of our own objects only: an object of that name that belongs to somebody else is a conflict for people to solve. */
+async function applyOwned<T extends KubernetesObject>(
+  { client }: Dependencies,
+  resource: Resource<T>,
+  manifest: OwnedManifest,
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<T> {
+  const { namespace, name } = manifest.metadata;
+  const existing = await client.get(resource, { namespace, name }, { signal });
+  const owned = existing?.metadata.ownerReferences?.some(({ uid }) => uid === workspace.metadata.uid) ?? true;
+  if (!owned) {
+    const owner = existing?.metadata.ownerReferences?.map((one) => `${one.kind} ${one.name} (${one.uid})`).join(', ');
+    throw new CauseError({
+      cause: 'Conflict',
+      message: `${resource.kind} '${name}' in namespace '${namespace}' exists and belongs to ${owner || 'nobody'}`,
+    });
+  }
+  return client.apply(resource, manifest, { signal });
+}

@@ -1,0 +1,88 @@
+/**
+ * The serving step: returns when every replica answers. While it waits, the status tells what is in the way; a machine or workload that goes away
+ * ends the wait, so that the workflow converges again.
+ */
+import { remedyOf, type Failure } from '../../api/causes';
+import type { ServingOutcome } from '../../api/workflow';
+import { currentWorkspace } from '../current-workspace';
+import type { Dependencies } from '../dependencies';
+import type { CandidateInput } from '../machines/acquire-machines';
+import { observe, type Observation, type OwnedObjects } from '../observe/observation';
+import { defineStep } from '../step';
+
+/** Said from the moment the workload is applied. */
+export const SERVING_MESSAGE = 'waiting until the model answers';
+
+/** A cache may lag behind what another process made; what is missing for longer is lost. */
+const MISSING_FOR_MS = 10_000;
+
+export function createWaitUntilServing(deps: Dependencies): (input: CandidateInput) => Promise<ServingOutcome> {
+  return defineStep<CandidateInput, ServingOutcome>(
+    deps,
+    { name: 'Serving', life: ({ plan }) => plan },
+    async ({ ref, plan, candidate }, context) => {
+      const workspace = await currentWorkspace(deps, ref, plan, context.signal);
+      const told = { plan, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
+      const appliedGeneration = deps.status.latest(workspace).status?.workload?.generation ?? 0;
+
+      let missingSince: number | undefined;
+      let lastFailure: Failure | undefined;
+      const look = (): ServingOutcome | { kind: 'ready' } | undefined => {
+        const objects = deps.world.owned(ref);
+        const observation = observe(workspace, candidate.nodeCount, objects);
+        const missing = whatIsMissing(observation, objects, candidate.nodeCount);
+        missingSince = missing === undefined ? undefined : (missingSince ?? deps.now().getTime());
+        if (missingSince !== undefined && deps.now().getTime() - missingSince >= MISSING_FOR_MS) {
+          return { kind: 'lost', what: missing ?? '' };
+        }
+        const leaving = observation.machines.find(({ provider, phase }) => provider !== 'own-nodes' && phase === 'Deleting');
+        if (leaving !== undefined) return { kind: 'lost', what: `${leaving.name} is being deleted` };
+        if ((objects.statefulSet?.metadata.generation ?? 0) > appliedGeneration) {
+          return { kind: 'lost', what: `StatefulSet ${ref.name} was edited` };
+        }
+        const isCurrent = (objects.statefulSet?.metadata.generation ?? -1) >= appliedGeneration;
+        if (observation.serving && isCurrent) return { kind: 'ready' };
+
+        context.progress(progressOf(observation));
+        const { failure } = observation;
+        if (failure !== undefined && failure.message !== lastFailure?.message) {
+          context.event(workspace, 'Warning', failure.cause, `${failure.message} ${remedyOf(failure)}`);
+        }
+        lastFailure = failure;
+        return undefined;
+      };
+
+      const following = context.follow(workspace, () => ({ ...told, message: SERVING_MESSAGE }));
+      const outcome = await deps.world
+        .until(ref, look, { signal: context.signal, recheckMs: MISSING_FOR_MS / 2 })
+        .finally(() => following.stop());
+      if (outcome.kind !== 'ready') {
+        if (outcome.kind === 'lost') context.event(workspace, 'Warning', 'Lost', `${outcome.what}; it is restored`);
+        return outcome;
+      }
+      const size = candidate.instanceType === '' ? 'own nodes' : candidate.instanceType;
+      const message = `serving on ${candidate.nodeCount} × ${size}`;
+      const status = await context.tell(workspace, { ...told, step: 'Ready', message });
+      context.event(workspace, 'Normal', 'Ready', message);
+      return { kind: 'serving', status };
+    },
+    { kind: 'superseded' },
+  );
+}
+
+function whatIsMissing(
+  { machines }: Observation,
+  { statefulSet }: OwnedObjects,
+  nodeCount: number,
+): string | undefined {
+  if (statefulSet === undefined) return 'the StatefulSet is gone';
+  const provided = machines.filter(({ provider, phase }) => provider !== 'own-nodes' && phase !== 'Lost');
+  const own = machines.some(({ provider }) => provider === 'own-nodes');
+  if (own || provided.length >= nodeCount) return undefined;
+  return `${nodeCount - provided.length} of ${nodeCount} machines are gone`;
+}
+
+function progressOf({ conditions }: Observation): string {
+  const first = conditions.find(({ status }) => status === 'False');
+  return first === undefined ? SERVING_MESSAGE : `${first.type}: ${first.message}`;
+}

@@ -1,0 +1,185 @@
+/**
+ * What the bridge, the workflow and the activities say to each other. Everything here is small and free of secrets: it ends up in
+ * workflow histories.
+ */
+import type { Failure } from './causes';
+import type { Model, NodeGpus } from './model';
+import type { WorkspaceStatus } from './workspace';
+
+/** Names one Workspace, whatever its life. */
+export interface WorkspaceRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Type of the workflow that is the life of a Workspace. */
+export const WORKSPACE_WORKFLOW = 'workspace';
+
+/** The workflow ID of a Workspace; typed by people, so it is readable. */
+export function workflowIdOf(ref: WorkspaceRef): string {
+  return `workspace/${ref.namespace}/${ref.name}`;
+}
+
+/** Inverse of {@link workflowIdOf}; undefined for foreign IDs. */
+export function refOf(workflowId: string): WorkspaceRef | undefined {
+  const [, namespace, name] = /^workspace\/([^/]+)\/([^/]+)$/.exec(workflowId) ?? [];
+  return namespace !== undefined && name !== undefined ? { namespace, name } : undefined;
+}
+
+/** Why the workflow should look again; shown in its history. */
+export type LookReason =
+  /** A generation that the status has not yet observed: the spec changed, or deletion was asked for. */
+  | 'generation'
+  /** The retry annotation changed. */
+  | 'retry'
+  /** What the owned objects say differs from what the status says, or one was edited or deleted. */
+  | 'objects'
+  /** A referenced object, such as the inference.config ConfigMap, changed. */
+  | 'references'
+  /** Periodic proof of life; ignored by a workflow that is already at work on this generation. */
+  | 'resync'
+  /** The Workspace is no longer there. */
+  | 'gone';
+
+/** Signal `look`: look at the Workspace again. Never carries the spec; losing one is harmless. */
+export interface Look {
+  /** UID of the life that the sender saw. */
+  readonly uid: string;
+  readonly generation: number;
+  readonly reason: LookReason;
+}
+
+export const LOOK_SIGNAL = 'look';
+export const RETRY_SIGNAL = 'retry';
+export const STATUS_QUERY = 'status';
+
+/** Search attributes, registered by the worker at start. Values of the workflow ID's parts, for lists and alerts; never for logic. */
+export const SEARCH_ATTRIBUTES = {
+  KaitoNamespace: 'KEYWORD',
+  KaitoPreset: 'KEYWORD',
+  KaitoInstanceType: 'KEYWORD',
+  KaitoPhase: 'KEYWORD',
+  KaitoCause: 'KEYWORD',
+} as const;
+
+/** Steps of a Workspace's life, in order; what `status.step.name` shows. */
+export type StepName = NonNullable<WorkspaceStatus['step']>['name'];
+
+/** A failed attempt, as the status lists it. */
+export type Attempt = NonNullable<WorkspaceStatus['attempts']>[number];
+
+/** Where machines come from: one folder of `activities/machines` each. */
+export type ProviderName = 'karpenter' | 'own-nodes';
+
+/** One way to serve the Workspace: a size of one provider, and how the model is laid out on it. Candidates are tried in order. */
+export interface Candidate {
+  readonly provider: ProviderName;
+  /** Empty for own nodes. */
+  readonly instanceType: string;
+  readonly nodeCount: number;
+  readonly gpus: NodeGpus;
+  readonly nvme: boolean;
+  /** Absent for `inference.template`: the user's own container lays itself out. */
+  readonly layout?: {
+    readonly tensorParallel: number;
+    readonly dataParallel: number;
+    readonly pipelineParallel: number;
+    readonly maxModelLen: number;
+    readonly gpuMemoryUtilization: number;
+  };
+}
+
+/** What the plan step decided for one generation. */
+export interface Plan {
+  readonly uid: string;
+  readonly generation: number;
+  /** Absent for `inference.template`. */
+  readonly model?: Model;
+  /** The `vllm` section of inference.config. */
+  readonly config: Readonly<Record<string, string>>;
+  /** In the order to try; never empty. */
+  readonly candidates: readonly Candidate[];
+  /** Space for weights on a node, GiB. */
+  readonly diskGiB: number;
+  /** SHA-256 of the contents of inference.config: a change of it is rolled out. */
+  readonly configHash?: string;
+  /** Candidates that were ruled out, with the reason: shown in the status. */
+  readonly ruledOut: readonly { readonly instanceType: string; readonly reason: string }[];
+}
+
+/** What only the workflow knows; a step writes it into the status together with what it observes. */
+export interface StatusFacts {
+  readonly attempts: readonly Attempt[];
+  readonly workflow: { readonly id: string; readonly runID: string };
+}
+
+/** Input of every step. */
+export interface StepInput {
+  readonly ref: WorkspaceRef;
+  readonly facts: StatusFacts;
+}
+
+/** Details of the ApplicationFailure that a step throws; its type is the failure's cause. */
+export interface StepFailure {
+  readonly failure: Failure;
+  /** The status as written with the failure. */
+  readonly status?: WorkspaceStatus;
+  /** The life that the step saw, where it got as far as that. */
+  readonly life?: { readonly uid: string; readonly generation: number };
+}
+
+/** A step gave way because the Workspace changed under it; the workflow converges again. */
+export interface Superseded {
+  readonly kind: 'superseded';
+}
+
+export type PlanOutcome =
+  | { readonly kind: 'planned'; readonly plan: Plan; readonly status: WorkspaceStatus }
+  /** `deletionTimestamp` is set. */
+  | { readonly kind: 'deleting'; readonly uid: string; readonly generation: number }
+  /** No Workspace of this name. */
+  | { readonly kind: 'gone' };
+
+export type AcquireOutcome =
+  | { readonly kind: 'acquired' }
+  /** Nothing of this candidate is left; the next one may be tried. */
+  | { readonly kind: 'unavailable'; readonly attempt: Attempt; readonly status: WorkspaceStatus }
+  | Superseded;
+
+export type WorkloadOutcome = { readonly kind: 'applied'; readonly status: WorkspaceStatus } | Superseded;
+
+export type ServingOutcome =
+  | { readonly kind: 'serving'; readonly status: WorkspaceStatus }
+  /** A machine or the workload went away while waiting: converge again. */
+  | { readonly kind: 'lost'; readonly what: string }
+  | Superseded;
+
+/** Why a release happens, and what is to remain. */
+export type ReleaseReason = 'deleted' | 'cancelled' | 'gone';
+
+export interface ReleaseInput extends StepInput {
+  readonly reason: ReleaseReason;
+}
+
+export interface ReleaseOutcome {
+  readonly kind: 'released';
+  readonly status?: WorkspaceStatus;
+}
+
+/** The activities that workflows call; their implementation is in `activities/`. */
+export interface WorkspaceActivities {
+  /** Reads the Workspace and what it refers to, judges what needs the cluster, and decides the candidates. */
+  planWorkspace(input: StepInput): Promise<PlanOutcome>;
+  /** Makes the candidate's machines exist and waits until their GPUs are usable. */
+  acquireMachines(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<AcquireOutcome>;
+  /** Applies the Services, the ControllerRevision and the StatefulSet, rendered from the plan. */
+  applyWorkload(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<WorkloadOutcome>;
+  /** Waits until the model answers; meanwhile the status tells what is in the way. */
+  waitUntilServing(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<ServingOutcome>;
+  /** Removes the workload, then the machines, and returns when nothing owned is left. */
+  releaseWorkspace(input: ReleaseInput): Promise<ReleaseOutcome>;
+  /** Tells that every candidate was tried, and when the list is tried again (ISO time). */
+  reportPause(
+    input: StepInput & { readonly plan: Plan; readonly nextTryTime: string },
+  ): Promise<{ readonly status?: WorkspaceStatus }>;
+}
