@@ -9,6 +9,9 @@ export interface Structural {
   type?: string;
   format?: string;
   default?: unknown;
+  enum?: readonly string[];
+  minimum?: number;
+  maxItems?: number;
   properties?: Record<string, Structural>;
   required?: string[];
   items?: Structural;
@@ -19,6 +22,14 @@ export interface Structural {
 
 /** What a v1alpha1 manifest without a size gets in KAITO. */
 export const V1ALPHA1_INSTANCE_TYPE = 'Standard_NC24ads_A100_v4';
+
+/** As in KAITO: v1beta1 takes accessMode private without an image, where the field is deprecated. */
+const PRIVATE_NEEDS_IMAGE: Rule = {
+  rule: `self.accessMode != 'private' || (has(self.presetOptions) && has(self.presetOptions.image) && self.presetOptions.image != '')`,
+  fieldPath: '.presetOptions.image',
+  message: 'is missing: accessMode private needs the image that holds the weights',
+  reason: 'FieldValueRequired',
+};
 
 /**
  * The CustomResourceDefinition, made from the schema.
@@ -100,6 +111,11 @@ function v1alpha1Schema(): Structural {
   const size = schema.properties?.resource?.properties?.instanceType;
   if (!size) throw new Error('the schema has no resource.instanceType');
   size.default = V1ALPHA1_INSTANCE_TYPE;
+  for (const part of ['inference', 'tuning']) {
+    const preset = schema.properties?.[part]?.properties?.preset;
+    if (!preset) throw new Error(`the schema has no ${part}.preset`);
+    preset['x-kubernetes-validations'] = [...(preset['x-kubernetes-validations'] ?? []), PRIVATE_NEEDS_IMAGE];
+  }
   size.description = `${size.description} In v1alpha1 unset means ${V1ALPHA1_INSTANCE_TYPE}; use v1beta1 for own nodes.`;
   return schema;
 }

@@ -130,8 +130,13 @@ const adapterSourceSchema = object(
         reason: 'FieldValueForbidden',
       },
       {
-        rule: `${SOURCE_KINDS.urls} > 0 || ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} == 1`,
-        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has ' + (${SOURCE_KINDS.image} == 1 ? 'both image and volumeSource' : 'neither image nor volumeSource') + ': set exactly one of them'`,
+        rule: `${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} > 0`,
+        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has neither image nor volumeSource: set exactly one of them'`,
+        reason: 'FieldValueRequired',
+      },
+      {
+        rule: `${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} < 2`,
+        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has both image and volumeSource: set exactly one of them'`,
       },
     ],
   },

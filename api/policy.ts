@@ -44,6 +44,14 @@ function annotation(key: string, valid: (value: string) => string, told: string)
   };
 }
 
+/** Judges a part without a schema: `holders` is CEL for the parts that may have a volumeSource, up to the colon of a condition. */
+function oneKindOfVolume(path: string, holders: string): Validation {
+  return {
+    expression: `(${holders} : []).all(holder, !has(holder.volumeSource) || dyn(holder.volumeSource).size() == 1)`,
+    message: `${path}: does not name exactly one kind of volume: set one, for example persistentVolumeClaim`,
+  };
+}
+
 const VALIDATIONS: readonly Validation[] = [
   ...ANNOTATION_VALUES.map(([key, values]) =>
     annotation(
@@ -69,10 +77,12 @@ const VALIDATIONS: readonly Validation[] = [
     expression: `variables.containers.all(c, has(c.name) && has(c.image) && c.image != "")`,
     message: 'inference.template.spec.containers: a container has no name or no image: set both',
   },
-  {
-    expression: `variables.volumes.all(v, v.size() == 1)`,
-    messageExpression: `'volumeSource: names ' + string(variables.volumes.filter(v, v.size() != 1)[0].size()) + ' kinds of volume: name exactly one, for example persistentVolumeClaim'`,
-  },
+  oneKindOfVolume(
+    'inference.adapters[].source.volumeSource',
+    'has(object.inference) && has(object.inference.adapters) ? object.inference.adapters.map(a, a.source)',
+  ),
+  oneKindOfVolume('tuning.input.volumeSource', 'has(object.tuning) ? [object.tuning.input]'),
+  oneKindOfVolume('tuning.output.volumeSource', 'has(object.tuning) ? [object.tuning.output]'),
 ];
 
 export function workspacePolicy() {
@@ -115,14 +125,6 @@ const VARIABLES = [
   {
     name: 'privateUrls',
     expression: `has(object.tuning) && has(object.tuning.input.urls) ? ${privateUrls('object.tuning.input.urls')} : []`,
-  },
-  {
-    name: 'volumes',
-    expression: [
-      `(has(object.inference) && has(object.inference.adapters) ? object.inference.adapters.filter(a, has(a.source.volumeSource)).map(a, dyn(a.source.volumeSource)) : [])`,
-      `(has(object.tuning) && has(object.tuning.input.volumeSource) ? [dyn(object.tuning.input.volumeSource)] : [])`,
-      `(has(object.tuning) && has(object.tuning.output.volumeSource) ? [dyn(object.tuning.output.volumeSource)] : [])`,
-    ].join(' + '),
   },
 ];
 

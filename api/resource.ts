@@ -25,8 +25,12 @@ const matchExpression = object(
     description: 'One requirement on a label; all must hold.',
     rules: [
       {
-        rule: `(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)`,
-        messageExpression: `'operator ' + self.operator + ' on ' + self.key + (self.operator in ['In', 'NotIn'] ? ' has no values: list the values to compare with' : ' takes no values: remove them')`,
+        rule: `!(self.operator in ['In', 'NotIn']) || (has(self.values) && self.values.size() > 0)`,
+        messageExpression: `'operator ' + self.operator + ' on "' + self.key + '" has no values: list the values to compare with'`,
+      },
+      {
+        rule: `self.operator in ['In', 'NotIn'] || !has(self.values) || self.values.size() == 0`,
+        messageExpression: `'operator ' + self.operator + ' on "' + self.key + '" takes no values: remove them'`,
       },
     ],
   },

@@ -23,8 +23,13 @@ export const dataSourceSchema = object(
     description: 'The training data: exactly one of urls, image and volumeSource.',
     rules: [
       {
-        rule: `${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} == 1`,
-        messageExpression: `(${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} == 0 ? 'names no data' : 'names data twice') + ': set exactly one of urls, image and volumeSource'`,
+        rule: `${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} > 0`,
+        message: 'names no data: set exactly one of urls, image and volumeSource',
+        reason: 'FieldValueRequired',
+      },
+      {
+        rule: `${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} < 2`,
+        message: 'names data more than once: set exactly one of urls, image and volumeSource',
       },
       {
         rule: '!has(oldSelf.name) || (has(self.name) && self.name == oldSelf.name)',
@@ -62,8 +67,13 @@ export const dataDestinationSchema = object(
     description: 'Where the adapter goes: exactly one of image and volumeSource.',
     rules: [
       {
-        rule: `${PUSHES} != has(self.volumeSource)`,
-        messageExpression: `(${PUSHES} ? 'names both image and volumeSource' : 'names neither image nor volumeSource') + ': set exactly one of them'`,
+        rule: `${PUSHES} || has(self.volumeSource)`,
+        message: 'names neither image nor volumeSource: set exactly one of them',
+        reason: 'FieldValueRequired',
+      },
+      {
+        rule: `!(${PUSHES} && has(self.volumeSource))`,
+        message: 'names both image and volumeSource: set exactly one of them',
       },
       {
         rule: `!${PUSHES} || (has(self.imagePushSecret) && self.imagePushSecret != '')`,
