@@ -13,7 +13,7 @@ const MAY_IMPORT = {
   activities: ['api', 'presets', 'manifests', 'kubernetes'],
   bridge: ['api', 'kubernetes', 'workflows'],
   workers: ['api', 'presets', 'manifests', 'kubernetes', 'workflows', 'activities', 'bridge'],
-  local: [],
+  local: ['api', 'presets'],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
 

