@@ -16,7 +16,7 @@ NOTES = f'/tmp/rendezvous-{rendezvous}-{rank}.json'
 
 
 def connections():
-    """Of the established connections to the rendezvous: peer -> ports of our and the other side."""
+    """Established connections to the rendezvous, by the peer's address."""
     found = {}
     for table in ('/proc/net/tcp', '/proc/net/tcp6'):
         with open(table) as rows:
