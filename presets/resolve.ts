@@ -88,7 +88,11 @@ function isLoaded(file: HubFile): boolean {
 /** Models of several parts describe the language part in a section of its own. */
 function flattened(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const section = [config['text_config'], config['llm_config']].find(isObject);
-  return section === undefined ? config : { ...section, ...config };
+  return section === undefined ? config : { ...section, ...withoutNulls(config) };
+}
+
+function withoutNulls(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** The first key that holds a positive integer, as a number or as its text. */

@@ -66,8 +66,7 @@ function asCauseError(id: string, error: unknown, withToken: boolean, options: H
   if (error instanceof HubApiError) return asRefusal(id, error.statusCode, withToken);
   const hub = options.hubUrl ?? 'https://huggingface.co';
   const seconds = (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) / 1000;
-  const why =
-    error instanceof Error && error.name === 'TimeoutError' ? `no answer within ${seconds} s` : networkReason(error);
+  const why = nameOf(error) === 'TimeoutError' ? `no answer within ${seconds} s` : networkReason(error);
   return failure('HubUnavailable', `${id} is not in the catalogue, and ${hub} can't describe it: ${why}`, error);
 }
 
@@ -86,8 +85,18 @@ function asRefusal(id: string, status: number, withToken: boolean): CauseError {
 
 /** The system's words (`getaddrinfo ENOTFOUND huggingface.co`) stand in fetch's inner error. */
 function networkReason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message;
+  const inner = error instanceof Error ? messageOf(error.cause) : undefined;
+  return inner ?? messageOf(error) ?? String(error);
+}
+
+/** By shape, not by class: a time-out is a DOMException. */
+function nameOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
+}
+
+function messageOf(error: unknown): string | undefined {
+  const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : undefined;
+  return typeof message === 'string' && message !== '' ? message : undefined;
 }
 
 function failure(cause: Cause, message: string, inner?: unknown): CauseError {
