@@ -22,6 +22,8 @@ const zones = FOLDERS.flatMap((target) =>
     target: `./${target}`,
     // Types of activities are the workflow's only view of them; the rule below keeps it to types.
     from: target === 'workflows' && from === 'activities' ? './none' : `./${from}`,
+    // The pure derivation of health, and the caches it reads: the bridge and the steps judge alike.
+    ...(target === 'bridge' && from === 'activities' ? { except: ['./observe'] } : {}),
   })),
 );
 

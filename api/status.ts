@@ -139,6 +139,13 @@ export const statusSchema = object(
       },
       { description: 'The workload that was applied last.' },
     ).optional(),
+    inferenceConfig: object(
+      {
+        name: text({ description: 'Name of the ConfigMap.' }),
+        resourceVersion: text({ description: 'Its resource version when it was read.' }),
+      },
+      { description: 'The ConfigMap of inference.config, as it was read for the plan.' },
+    ).optional(),
     workflow: object(
       {
         id: text({ description: 'Workflow ID.' }),

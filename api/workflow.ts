@@ -103,6 +103,8 @@ export interface Plan {
   readonly diskGiB: number;
   /** SHA-256 of the contents of inference.config: a change of it is rolled out. */
   readonly configHash?: string;
+  /** The ConfigMap as read. */
+  readonly inferenceConfig?: NonNullable<WorkspaceStatus['inferenceConfig']>;
   /** Candidates that were ruled out, with the reason: shown in the status. */
   readonly ruledOut: readonly { readonly instanceType: string; readonly reason: string }[];
 }

@@ -2,6 +2,7 @@
  * The cluster as this process sees it: shared caches of Workspaces and of what belongs to them. The steps wait on it instead of polling, and
  * the bridge watches it for Workspaces at rest.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { LABEL_WORKSPACE, LABEL_WORKSPACE_NAMESPACE } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
 import type { WorkspaceRef } from '../../api/workflow';
@@ -21,6 +22,8 @@ export interface World {
   onChange(ref: WorkspaceRef, callback: () => void): () => void;
   /** As {@link onChange}, for all Workspaces, with their keys (`namespace/name`). */
   onAnyChange(callback: (key: string) => void): () => void;
+  /** Calls back with the Workspace's key when the spec of one of its Services changed. */
+  onServiceEdit(callback: (key: string) => void): () => void;
   /** The first value other than undefined of `evaluate`, asked now, after each change, and each `recheckMs` for what only time changes. */
   until<T>(
     ref: WorkspaceRef,
@@ -118,6 +121,12 @@ export async function openWorld(client: KubernetesClient, logger: Logger, kinds:
       general.add(callback);
       return () => general.delete(callback);
     },
+    onServiceEdit: (callback) =>
+      services.subscribe((event) => {
+        const key = workspaceKeyOf(event.object);
+        const isEdit = event.type === 'modified' && !isDeepStrictEqual(event.previous.spec, event.object.spec);
+        if (isEdit && key !== undefined) callback(key);
+      }),
     until(ref, evaluate, { signal, recheckMs }) {
       signal.throwIfAborted();
       return new Promise((resolve, reject) => {

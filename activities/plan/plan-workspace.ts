@@ -52,7 +52,7 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
     });
   }
   const model = inference.preset && (await resolveModel(deps, workspace, inference.preset, signal));
-  const { config, hash } = await readInferenceConfig(deps, workspace, signal);
+  const { config, hash, inferenceConfig } = await readInferenceConfig(deps, workspace, signal);
   const { candidates, ruledOut } = findCandidates(
     {
       workspace,
@@ -69,6 +69,7 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
     ...(model !== undefined && { model }),
     config: config.vllm,
     ...(hash !== undefined && { configHash: hash }),
+    ...(inferenceConfig !== undefined && { inferenceConfig }),
     candidates: inUseFirst(deps, workspace, candidates),
     ruledOut,
     diskGiB: model?.diskGiB ?? UNKNOWN_DISK_GIB,

@@ -3,7 +3,7 @@
  */
 import { CauseError } from '../../api/causes';
 import type { Model } from '../../api/model';
-import type { PresetSpec, Workspace } from '../../api/workspace';
+import type { PresetSpec, Workspace, WorkspaceStatus } from '../../api/workspace';
 import { RESOURCES } from '../../kubernetes/resources';
 import { findPreset, presetNames, retiredPreset } from '../../presets/catalogue';
 import { INFERENCE_CONFIG_KEY as CONFIG_KEY, NO_INFERENCE_CONFIG, parseInferenceConfig, type InferenceConfig } from '../../presets/inference-config';
@@ -65,6 +65,7 @@ async function readToken(
 export interface ReadConfig {
   readonly config: InferenceConfig;
   readonly hash?: string;
+  readonly inferenceConfig?: NonNullable<WorkspaceStatus['inferenceConfig']>;
 }
 
 /** The options in the ConfigMap that `inference.config` names; none if it names none. */
@@ -87,5 +88,6 @@ export async function readInferenceConfig(
     const message = `inference.config: ConfigMap '${name}' lacks the key ${CONFIG_KEY}; it has ${keys}`;
     throw new CauseError({ cause: 'MissingReference', message, remedy: `Put the options under the key ${CONFIG_KEY}.` });
   }
-  return { config: parseInferenceConfig(text), hash: sha256(text) };
+  const { resourceVersion } = configMap.metadata;
+  return { config: parseInferenceConfig(text), hash: sha256(text), inferenceConfig: { name, resourceVersion } };
 }

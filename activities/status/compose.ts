@@ -42,6 +42,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   const retry = workspace.metadata.annotations?.[ANNOTATION_RETRY];
   const trouble = failure ?? observation?.failure;
   const conditions = conditionsOf(situation);
+  const inferenceConfig = situation.plan === undefined ? previous.inferenceConfig : situation.plan.inferenceConfig;
 
   return {
     observedGeneration: situation.generation,
@@ -62,6 +63,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     workerNodes: [...(observation?.workerNodes ?? previous.workerNodes ?? [])],
     machines: [...(observation?.machines ?? previous.machines ?? [])],
     ...(workload !== undefined && step !== 'Cancelled' && { workload }),
+    ...(inferenceConfig !== undefined && { inferenceConfig }),
     workflow: {
       id: facts.workflow.id,
       runID: facts.workflow.runID,

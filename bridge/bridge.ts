@@ -1,0 +1,201 @@
+/**
+ * The controller: turns changes of Workspaces, and of what belongs to them, into signals to their workflows. Level-triggered: it compares, it does not
+ * remember; it decides nothing. More than one may run: a signal twice is harmless.
+ */
+import { FINALIZER } from '../api/labels';
+import type { Workspace } from '../api/workspace';
+import type { LookReason, WorkspaceRef } from '../api/workflow';
+import type { World } from '../activities/observe/world';
+import { Cache } from '../kubernetes/cache';
+import type { KubernetesClient } from '../kubernetes/client';
+import { isNotFound } from '../kubernetes/errors';
+import type { Logger } from '../kubernetes/logger';
+import type { KubernetesObject } from '../kubernetes/objects';
+import { RESOURCES, keyOf, type Resource } from '../kubernetes/resources';
+import { WorkQueue } from '../kubernetes/work-queue';
+import { whyLook } from './why-look';
+import type { Workflows } from './workflows';
+
+export interface BridgeOptions {
+  readonly client: KubernetesClient;
+  readonly world: World;
+  readonly workflows: Workflows;
+  readonly logger: Logger;
+  /** How often Workspaces and running workflows are compared, both ways, milliseconds. */
+  readonly resyncMs: number;
+  readonly now?: () => number;
+}
+
+export interface Bridge {
+  /** Ends the watches and the queue. */
+  stop(): Promise<void>;
+}
+
+/** An unchanged difference is told again after this long: a signal may have been lost with a terminated run. */
+const TELL_AGAIN_MS = 30_000;
+/** A difference between objects and status must last this long: the two are watched separately, and one may be ahead. */
+const SETTLE_MS = 300;
+
+interface Told {
+  readonly fingerprint: string;
+  readonly at: number;
+}
+
+/** Starts the bridge; the world's caches must be synced. */
+export async function startBridge(options: BridgeOptions): Promise<Bridge> {
+  const { client, world, workflows, logger, now = Date.now } = options;
+  const told = new Map<string, Told>();
+  const differs = new Map<string, { fingerprint: string; since: number }>();
+  const editedServices = new Set<string>();
+
+  const configMaps = new Cache<KubernetesObject>(client, {
+    resource: RESOURCES.configMaps as Resource,
+    logger,
+    metadataOnly: true,
+    trim: trimConfigMap,
+  }).start();
+  await configMaps.synced;
+
+  const queue: WorkQueue = new WorkQueue({ name: 'bridge', logger, concurrency: 32, handle: (key) => sync(refOfKey(key)) });
+
+  async function sync(ref: WorkspaceRef): Promise<void> {
+    const workspace = world.workspace(ref);
+    if (workspace === undefined) return;
+    if (workspace.metadata.deletionTimestamp === undefined) await addFinalizer(workspace);
+
+    const key = keyOf(ref);
+    const config = workspace.inference?.config;
+    const found = whyLook(workspace, {
+      owned: world.owned(ref),
+      services: world.services(ref),
+      configVersion: config && configMaps.get({ namespace: ref.namespace, name: config })?.metadata.resourceVersion,
+    });
+    const why = found ?? whyEdited(key, workspace);
+    if (why === undefined) {
+      differs.delete(key);
+      return;
+    }
+    if (why.reason === 'objects' && !hasSettled(key, why.fingerprint)) return;
+    const before = told.get(key);
+    if (before?.fingerprint === why.fingerprint && (why.reason === 'references' || now() - before.at < TELL_AGAIN_MS)) {
+      return;
+    }
+    await look(workspace, why.reason);
+    editedServices.delete(key);
+    told.set(key, { fingerprint: why.fingerprint, at: now() });
+  }
+
+  function whyEdited(key: string, { status }: Workspace): { reason: LookReason; fingerprint: string } | undefined {
+    if (!editedServices.has(key) || status?.step?.name !== 'Ready') return undefined;
+    return { reason: 'objects', fingerprint: `edited/${now()}` };
+  }
+
+  function hasSettled(key: string, fingerprint: string): boolean {
+    const before = differs.get(key);
+    if (before?.fingerprint === fingerprint || fingerprint.startsWith('edited/')) {
+      const waitMs = SETTLE_MS - (now() - (before?.since ?? 0));
+      if (waitMs <= 0) return true;
+      queue.addAfter(key, waitMs);
+      return false;
+    }
+    differs.set(key, { fingerprint, since: now() });
+    queue.addAfter(key, SETTLE_MS);
+    return false;
+  }
+
+  async function look(workspace: Workspace, reason: LookReason): Promise<void> {
+    const { uid, generation, namespace, name } = workspace.metadata;
+    await workflows.signalWithStart(workspace, { uid, generation, reason });
+    logger.info('look', { namespace, name, generation, reason });
+  }
+
+  /** The finalizer comes before the workflow: from then on the Workspace can't go without being released. */
+  async function addFinalizer({ metadata }: Workspace): Promise<void> {
+    const { finalizers = [], resourceVersion } = metadata;
+    if (finalizers.includes(FINALIZER)) return;
+    try {
+      await client.patch(RESOURCES.workspaces, metadata, { metadata: { resourceVersion, finalizers: [...finalizers, FINALIZER] } });
+    } catch (error) {
+      // A conflict brings the key back, with the Workspace as it is then.
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  const ends = [
+    world.onAnyChange((key) => queue.add(key)),
+    world.workspaces.subscribe((event) => {
+      if (event.type !== 'deleted') return;
+      const key = keyOf(event.object.metadata);
+      told.delete(key);
+      differs.delete(key);
+      editedServices.delete(key);
+      // Released by its workflow: that is how it ends. Otherwise somebody took the finalizer away.
+      if (event.object.status?.step?.name === 'Release') return;
+      const { uid, generation } = event.object.metadata;
+      workflows.signalIfRunning(refOfKey(key), { uid, generation, reason: 'gone' }).catch((error: unknown) => {
+        logger.warn('could not tell a workflow that its Workspace is gone; the next resync does', { key, error });
+      });
+    }),
+    world.onServiceEdit((key) => {
+      editedServices.add(key);
+      queue.add(key);
+    }),
+    configMaps.subscribe(({ object }) => {
+      const { namespace, name } = object.metadata;
+      for (const workspace of world.workspaces.values()) {
+        if (workspace.metadata.namespace === namespace && workspace.inference?.config === name) queue.add(keyOf(workspace.metadata));
+      }
+    }),
+  ];
+
+  /** Every Workspace has a workflow, and every workflow a Workspace. */
+  async function resync(): Promise<void> {
+    const running = await workflows.running();
+    for (const workspace of world.workspaces.values()) {
+      const key = keyOf(workspace.metadata);
+      queue.add(key);
+      const rests = workspace.status?.step?.name === 'Cancelled' && whyNotResume(workspace);
+      const isNew = now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS && workspace.status?.workflow === undefined;
+      if (running.has(key) || rests || isNew) continue;
+      await look(workspace, 'resync');
+    }
+    for (const key of running) {
+      const ref = refOfKey(key);
+      if (world.workspace(ref) !== undefined) continue;
+      await workflows.signalIfRunning(ref, { uid: '', generation: 0, reason: 'gone' });
+    }
+  }
+
+  let resyncing: Promise<void> = Promise.resolve();
+  const tick = (): void => {
+    resyncing = resyncing.then(resync).catch((error: unknown) => {
+      logger.warn('resync failed; the next one comes', { error });
+    });
+  };
+  tick();
+  const timer = setInterval(tick, options.resyncMs);
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      for (const end of ends) end();
+      await Promise.all([queue.stop(), configMaps.stop(), resyncing]);
+    },
+  };
+}
+
+/** A cancelled Workspace rests until its spec changes, a retry is asked for, or it is deleted. */
+function whyNotResume(workspace: Workspace): boolean {
+  return workspace.status?.observedGeneration === workspace.metadata.generation;
+}
+
+function refOfKey(key: string): WorkspaceRef {
+  const [namespace = '', name = ''] = key.split('/');
+  return { namespace, name };
+}
+
+/** A cluster has many ConfigMaps: of each, name and version are all that is needed. */
+function trimConfigMap(object: KubernetesObject): KubernetesObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  return { ...object, metadata: { name, uid, resourceVersion, creationTimestamp, ...(namespace !== undefined && { namespace }) } };
+}

@@ -1,0 +1,60 @@
+/**
+ * Whether, and why, a Workspace's workflow should look again: a pure comparison of what the status says with what is there.
+ */
+import { ANNOTATION_RETRY } from '../api/labels';
+import type { Workspace } from '../api/workspace';
+import type { LookReason } from '../api/workflow';
+import { observe, type OwnedObjects } from '../activities/observe/observation';
+import type { Service } from '../kubernetes/objects';
+
+/** Every Workspace has the Service that clients use and the headless one. */
+const SERVICES = 2;
+
+export interface Surroundings {
+  readonly owned: OwnedObjects;
+  readonly services: readonly Service[];
+  /** Resource version of the ConfigMap that `inference.config` names; undefined where there is none. */
+  readonly configVersion: string | undefined;
+}
+
+export interface Why {
+  readonly reason: LookReason;
+  /** The same difference has the same fingerprint: it is not told again at once. */
+  readonly fingerprint: string;
+}
+
+/** Undefined: the status tells the truth, or the workflow is at work and watches for itself. */
+export function whyLook(workspace: Workspace, around: Surroundings): Why | undefined {
+  const { status, metadata } = workspace;
+  const { uid, generation } = metadata;
+  if (status?.observedGeneration !== generation) return why('generation', uid, generation);
+
+  const retry = metadata.annotations?.[ANNOTATION_RETRY];
+  if (retry !== undefined && retry !== status.observedRetry) return why('retry', uid, generation, retry);
+
+  const step = status.step?.name;
+  if (step === 'Cancelled' || step === 'Release') return undefined;
+
+  const config = workspace.inference?.config;
+  if (config !== undefined && around.configVersion !== undefined && around.configVersion !== status.inferenceConfig?.resourceVersion) {
+    return why('references', uid, generation, around.configVersion);
+  }
+  return step === 'Ready' ? whyObjects(workspace, around) : undefined;
+}
+
+function whyObjects(workspace: Workspace, { owned, services }: Surroundings): Why | undefined {
+  const { status, metadata } = workspace;
+  const { conditions } = observe(workspace, status?.targetNodeCount ?? 0, owned);
+  const untrue = conditions.filter(
+    ({ type, status: holds }) => status?.conditions?.find((told) => told.type === type)?.status !== holds,
+  );
+  const generation = owned.statefulSet?.metadata.generation;
+  const isEdited = generation !== undefined && generation !== status?.workload?.generation;
+  if (untrue.length === 0 && !isEdited && services.length >= SERVICES) return undefined;
+  const what = untrue.map(({ type, reason }) => `${type}=${reason}`).join();
+  return why('objects', metadata.uid, metadata.generation, what, generation, services.length);
+}
+
+function why(reason: LookReason, ...parts: readonly unknown[]): Why {
+  return { reason, fingerprint: [reason, ...parts].join('/') };
+}
