@@ -1,0 +1,145 @@
+/**
+ * What an installation decides, from environment variables: one schema, from which docs/configuration.md is generated. Temporal's own settings
+ * (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key) are read by `@temporalio/envconfig`, Kubernetes' by the usual kubeconfig rules.
+ */
+import { msToNumber } from '@temporalio/common/lib/time';
+import { z } from 'zod';
+import type { MachineConfiguration, WorkloadConfiguration } from '../manifests/configuration';
+import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/node-class-profiles';
+import type { MachineDeadlines } from '../activities/dependencies';
+
+const duration = (description: string, byDefault: string) =>
+  z
+    .string()
+    .default(byDefault)
+    .transform((text, context) => {
+      const ms = msOf(text);
+      if (ms !== undefined) return ms;
+      context.addIssue({ code: 'custom', message: `'${text}' is no duration; write for example 90s, 10m or 2h` });
+      return z.NEVER;
+    })
+    .meta({ description, default: byDefault });
+
+function msOf(text: string): number | undefined {
+  try {
+    const ms = msToNumber(text as `${number}s`);
+    return ms > 0 ? ms : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const list = (description: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+    .meta({ description, default: '' });
+
+const text = (description: string, byDefault?: string) =>
+  byDefault === undefined
+    ? z.string().min(1).optional().meta({ description })
+    : z.string().min(1).default(byDefault).meta({ description, default: byDefault });
+
+const profileNames = Object.keys(NODE_CLASS_PROFILES) as [NodeClassProfileName, ...NodeClassProfileName[]];
+
+/** Every variable, by its name. */
+export const configurationSchema = z.object({
+  KAITO_TASK_QUEUE: text('Temporal task queue of the worker.', 'kaito'),
+  KAITO_NODE_CLASS_PROFILE: z
+    .enum(profileNames)
+    .default('gpu-provisioner')
+    .meta({ description: `Which provider serves NodeClaims: ${profileNames.join(', ')}.`, default: 'gpu-provisioner' }),
+  KAITO_NODE_CLASS_NAME: text('NodeClass to use instead of the profile’s.'),
+  KAITO_NODE_CLASS_NAMES_ALLOWED: list('Further NodeClasses that a Workspace may name by annotation, separated by commas.'),
+  KAITO_NODE_POOL: text('Value of the label karpenter.sh/nodepool of NodeClaims.', 'kaito'),
+  KAITO_NODE_IMAGE_FAMILY: text('Node image family, unless the Workspace’s annotation names one.', 'ubuntu'),
+  KAITO_TERMINATION_GRACE_PERIOD: z
+    .string()
+    .regex(/^([0-9]+(s|m|h))+$/, 'write for example 5m')
+    .default('5m')
+    .meta({ description: 'How long a node may drain before it is taken down.', default: '5m' }),
+  KAITO_RUNTIME_IMAGE: text('Image of the model server.', 'kaito-temporal/runtime:0.1.0'),
+  KAITO_PULLER_IMAGE: text('Image of the program that fetches adapter images.', 'kaito-temporal/runtime:0.1.0'),
+  KAITO_IMAGE_PULL_SECRETS: list('Secrets to pull the runtime image with, separated by commas.'),
+  KAITO_NVME_STORAGE_CLASS: text('StorageClass of local NVMe disks, where the cluster has one.'),
+  KAITO_CLOUD: z
+    .enum(['azure', 'aws', 'other'])
+    .default('other')
+    .meta({ description: 'The cloud that sizes are bought from; its retired sizes are refused.', default: 'other' }),
+  KAITO_DEADLINE_LAUNCHED: duration('Longest time until a machine is launched.', '15m'),
+  KAITO_DEADLINE_REGISTERED: duration('Longest time from launch until its node registers.', '15m'),
+  KAITO_DEADLINE_INITIALIZED: duration('Longest time from registration until the node is initialized.', '15m'),
+  KAITO_DEADLINE_GPUS: duration('Longest time from then until its GPUs are allocatable.', '15m'),
+  KAITO_RETRY_FIRST: duration('Delay before the second attempt of a failed step; doubled for each further one.', '1s'),
+  KAITO_RETRY_MOST: duration('Longest delay between attempts.', '30s'),
+  KAITO_RESYNC: duration('How often Workspaces and workflows are compared.', '1m'),
+  KAITO_TEMPORAL_UI: text('Address of the Temporal UI, for links in the status.'),
+  KAITO_PRESETS_DIR: text('Folder with further catalogue files.'),
+  KAITO_CACHED_WORKFLOWS: z.coerce
+    .number()
+    .int()
+    .min(10)
+    .default(2000)
+    .meta({ description: 'Workflows that the worker keeps in memory.', default: '2000' }),
+  KAITO_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta({ description: 'Least severe log lines that are written.', default: 'info' }),
+});
+
+export interface Configuration {
+  readonly taskQueue: string;
+  readonly machines: MachineConfiguration;
+  readonly workload: WorkloadConfiguration;
+  readonly deadlines: MachineDeadlines;
+  readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
+  readonly resyncMs: number;
+  readonly temporalUi?: string;
+  readonly cachedWorkflows: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Reads the configuration; throws one error that names every wrong variable, its value's problem and what is allowed. */
+export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
+  const given = Object.fromEntries(
+    Object.keys(configurationSchema.shape)
+      .map((name) => [name, environment[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = configurationSchema.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
+    throw new Error(`configuration:\n${problems.join('\n')}`);
+  }
+  const values = parsed.data;
+  const profile = NODE_CLASS_PROFILES[values.KAITO_NODE_CLASS_PROFILE];
+  return {
+    taskQueue: values.KAITO_TASK_QUEUE ?? 'kaito',
+    machines: {
+      nodeClass: { ...profile, name: values.KAITO_NODE_CLASS_NAME ?? profile.name },
+      allowedNodeClassNames: values.KAITO_NODE_CLASS_NAMES_ALLOWED,
+      terminationGracePeriod: values.KAITO_TERMINATION_GRACE_PERIOD,
+      ...(values.KAITO_NODE_POOL !== undefined && { nodePool: values.KAITO_NODE_POOL }),
+      ...(values.KAITO_NODE_IMAGE_FAMILY !== undefined && { nodeImageFamily: values.KAITO_NODE_IMAGE_FAMILY }),
+    },
+    workload: {
+      runtimeImage: values.KAITO_RUNTIME_IMAGE ?? '',
+      adapterPullerImage: values.KAITO_PULLER_IMAGE ?? '',
+      imagePullSecrets: values.KAITO_IMAGE_PULL_SECRETS,
+      cloud: values.KAITO_CLOUD,
+      ...(values.KAITO_NVME_STORAGE_CLASS !== undefined && { nvmeStorageClass: values.KAITO_NVME_STORAGE_CLASS }),
+    },
+    deadlines: {
+      launchedMs: values.KAITO_DEADLINE_LAUNCHED,
+      registeredMs: values.KAITO_DEADLINE_REGISTERED,
+      initializedMs: values.KAITO_DEADLINE_INITIALIZED,
+      gpusAllocatableMs: values.KAITO_DEADLINE_GPUS,
+    },
+    retryDelays: { firstMs: values.KAITO_RETRY_FIRST, mostMs: values.KAITO_RETRY_MOST },
+    resyncMs: values.KAITO_RESYNC,
+    cachedWorkflows: values.KAITO_CACHED_WORKFLOWS,
+    logLevel: values.KAITO_LOG_LEVEL,
+    ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),
+  };
+}

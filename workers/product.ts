@@ -1,0 +1,138 @@
+/**
+ * The processes' insides: what a worker and a bridge need, opened and closed in order. `start.ts` is the command around it; tests and the
+ * benchmark call it directly.
+ */
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection, Worker, bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { createActivities } from '../activities';
+import type { Dependencies } from '../activities/dependencies';
+import { describeModel } from '../activities/huggingface/hub';
+import { openWorld } from '../activities/observe/world';
+import { createStatusWriter } from '../activities/status/status-writer';
+import { startBridge, type Bridge } from '../bridge/bridge';
+import { createWorkflows } from '../bridge/workflows';
+import { connect, type KubernetesClient } from '../kubernetes/client';
+import { EventRecorder } from '../kubernetes/events';
+import type { Logger } from '../kubernetes/logger';
+import { RESOURCES } from '../kubernetes/resources';
+import type { Configuration } from './configuration';
+import { registerSearchAttributes } from './search-attributes';
+
+export type Role = 'worker' | 'bridge';
+
+export interface Product {
+  readonly client: KubernetesClient;
+  /** Rejects when the worker fails; resolves after {@link stop}. */
+  readonly running: Promise<void>;
+  /** Hands over what is at work, closes everything. */
+  stop(): Promise<void>;
+}
+
+export interface ProductOptions {
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  readonly roles: readonly Role[];
+  /** Default: as kubectl finds it. */
+  readonly kubeconfig?: string;
+  /** Default: `TEMPORAL_*`. */
+  readonly temporal?: { readonly address: string; readonly namespace: string };
+  /** Default: bundled at start. */
+  readonly workflowBundle?: WorkflowBundleWithSourceMap;
+}
+
+/** The workflow code as the worker loads it. */
+export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
+  return bundleWorkflowCode({ workflowsPath: require.resolve('../workflows/index') });
+}
+
+/** Starts the roles; resolves when they are at work. */
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  const { configuration, logger, roles } = options;
+  const temporal = temporalConfig(options);
+  const client = connect(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig });
+  const closing: (() => Promise<void>)[] = [() => client.close()];
+
+  try {
+    const world = await openWorld(client, logger, { nodeClaims: await hasNodeClaims(client) });
+    closing.unshift(() => world.stop());
+    const connection = await NativeConnection.connect(temporal.connectionOptions);
+    closing.unshift(() => connection.close());
+    await registerSearchAttributes(connection, temporal.namespace, logger);
+
+    let worker: Worker | undefined;
+    if (roles.includes('worker')) {
+      const events = new EventRecorder(client, { logger });
+      closing.unshift(() => events.stop());
+      const deps: Dependencies = {
+        client,
+        world,
+        events,
+        logger,
+        status: createStatusWriter(client),
+        describeModel,
+        workload: configuration.workload,
+        machines: configuration.machines,
+        deadlines: configuration.deadlines,
+        retryDelays: configuration.retryDelays,
+        now: () => new Date(),
+        ...(configuration.temporalUi !== undefined && {
+          temporalUi: { address: configuration.temporalUi, namespace: temporal.namespace },
+        }),
+      };
+      worker = await Worker.create({
+        connection,
+        namespace: temporal.namespace,
+        taskQueue: configuration.taskQueue,
+        workflowBundle: options.workflowBundle ?? (await bundleWorkflows()),
+        activities: createActivities(deps),
+        // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.
+        maxConcurrentActivityTaskExecutions: 10_000,
+        maxCachedWorkflows: configuration.cachedWorkflows,
+        // Heartbeats carry cancellation to a step: at most so late.
+        maxHeartbeatThrottleInterval: '5s',
+        shutdownGraceTime: '1s',
+        shutdownForceTime: '20s',
+      });
+    }
+
+    let bridge: Bridge | undefined;
+    if (roles.includes('bridge')) {
+      const bridgeConnection = await Connection.connect(temporal.connectionOptions);
+      closing.unshift(() => bridgeConnection.close());
+      const temporalClient = new Client({ connection: bridgeConnection, namespace: temporal.namespace });
+      const workflows = createWorkflows(temporalClient, configuration.taskQueue);
+      bridge = await startBridge({ client, world, workflows, logger, resyncMs: configuration.resyncMs });
+    }
+
+    const running = worker === undefined ? new Promise<void>(() => undefined) : worker.run();
+    return {
+      client,
+      running,
+      async stop() {
+        await bridge?.stop();
+        if (worker?.getState() === 'RUNNING') worker.shutdown();
+        if (worker !== undefined) await running;
+        await closeAll(closing);
+      },
+    };
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+function temporalConfig({ temporal }: ProductOptions) {
+  const loaded = loadClientConnectConfig();
+  if (temporal === undefined) return { namespace: loaded.namespace ?? 'default', connectionOptions: loaded.connectionOptions };
+  return { namespace: temporal.namespace, connectionOptions: { address: temporal.address } };
+}
+
+/** Clusters with own nodes only need no Karpenter. */
+async function hasNodeClaims(client: KubernetesClient): Promise<boolean> {
+  return (await client.get(RESOURCES.customResourceDefinitions, { name: 'nodeclaims.karpenter.sh' })) !== undefined;
+}
+
+async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of closing) await close();
+}

@@ -1,0 +1,37 @@
+import { program } from 'commander';
+import { readConfiguration } from './configuration';
+import { createLogger, installRuntime } from './logging';
+import { startProduct, type Role } from './product';
+
+/** `npm start`: runs the product against the cluster and the Temporal server that the environment names, until it is told to stop. */
+async function main(): Promise<void> {
+  program
+    .name('start')
+    .description('Runs the worker and the bridge.')
+    .option('--role <role>', 'only one of them: worker or bridge')
+    .parse();
+  const { role } = program.opts<{ role?: string }>();
+  if (role !== undefined && role !== 'worker' && role !== 'bridge') {
+    program.error(`--role: '${role}' is neither worker nor bridge`);
+  }
+  const roles: readonly Role[] = role === undefined ? ['worker', 'bridge'] : [role as Role];
+
+  const configuration = readConfiguration(process.env);
+  const logger = createLogger(configuration.logLevel);
+  installRuntime(logger);
+  const stopping = new Promise<string>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+  });
+
+  const product = await startProduct({ configuration, logger, roles });
+  logger.info('started', { roles, server: product.client.server, taskQueue: configuration.taskQueue });
+  const signal = await Promise.race([stopping, product.running]);
+  logger.info('stopping', { signal });
+  await product.stop();
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  if (process.env['KAITO_LOG_LEVEL'] === 'debug') console.error(error);
+  process.exitCode = 1;
+});
