@@ -21,6 +21,8 @@ export interface Model {
   readonly numHiddenLayers?: number;
   readonly numAttentionHeads?: number;
   readonly numKeyValueHeads?: number;
+  /** Layers that look back only `window` tokens, where that is known; all others keep every token. */
+  readonly sliding?: { readonly layers: number; readonly window: number };
   /** Space for the weights on a node, GiB. */
   readonly diskGiB: number;
   readonly quantization?: { readonly method: string; readonly bits?: number };

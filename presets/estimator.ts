@@ -1,4 +1,5 @@
-import { kvBytesPerTokenOnGpu, splitOver, type Split } from './layout';
+import { cacheBytes, tokensIn, withCacheOptions } from './kv-cache';
+import { splitOver, type Split } from './layout';
 import type { Fit, Layout, Model, NodeGpus, UnfitCode } from './types';
 
 const GIB = 2 ** 30;
@@ -27,13 +28,13 @@ export interface FitOptions {
   readonly contextTokens?: number;
   /** The most nodes there can be: own nodes, or a fixed count. */
   readonly nodeCount?: number;
-  /** The user's `kv-cache-dtype`: `fp8…` halves the cache. */
-  readonly kvCacheDtype?: string;
+  /** The user's vLLM options; some change how much cache a token takes. */
+  readonly config?: Readonly<Record<string, string>>;
 }
 
 /** Whether, and how, a model fits nodes of one kind. Pure; the same in admission, plan and tests. */
 export function fit(described: Model, node: NodeGpus, options: FitOptions = {}): Fit {
-  const model = withCacheDtype(described, options.kvCacheDtype);
+  const model = withCacheOptions(described, options.config ?? {});
   const gpuProblem = unsupportedGpu(node);
   if (gpuProblem !== undefined) return unfit('unsupported-gpu', gpuProblem);
 
@@ -80,7 +81,7 @@ export function estimateNodes(model: Model, node: NodeGpus, contextTokens: numbe
   const oneNode = splitOver(model, node.count, 1);
   const available = node.memoryBytes * ESTIMATE.utilization;
   // Spread over one node's GPUs only, however many nodes there are: the first and last stage also hold the embeddings.
-  const kv = contextTokens * kvBytesPerTokenOnGpu(model, oneNode);
+  const kv = cacheBytes(model, node, oneNode, contextTokens);
   const fixed = ESTIMATE.overheadBytes + kv;
   if (available <= fixed) {
     return unfit(
@@ -101,7 +102,7 @@ function layoutOf(model: Model, node: NodeGpus, nodeCount: number, contextTokens
     nodeCount === 1 &&
     node.count > 1 &&
     model.weightsBytes * 2 < node.memoryBytes &&
-    contextRoom(model, node, WHOLE) >= contextTokens * model.kvBytesPerToken;
+    contextRoom(model, node, WHOLE) >= cacheBytes(model, node, WHOLE, contextTokens);
   return replicas
     ? { nodeCount, gpusPerNode: node.count, dataParallel: node.count, ...WHOLE }
     : { nodeCount, gpusPerNode: node.count, dataParallel: 1, ...splitOver(model, node.count, nodeCount) };
@@ -111,9 +112,7 @@ const WHOLE: Split = { tensorParallel: 1, pipelineParallel: 1 };
 
 /** The longest context that the layout has room for, up to the model's own limit; vLLM measures the real one when it starts. */
 export function longestContext(model: Model, node: NodeGpus, split: Split): number {
-  const perToken = kvBytesPerTokenOnGpu(model, split);
-  if (perToken === 0) return model.maxModelLen;
-  const tokens = Math.trunc(contextRoom(model, node, split) / perToken);
+  const tokens = tokensIn(model, node, split, contextRoom(model, node, split));
   if (tokens >= model.maxModelLen) return model.maxModelLen;
   return Math.max(0, Math.floor(tokens / ESTIMATE.contextStep) * ESTIMATE.contextStep);
 }
@@ -135,15 +134,6 @@ function unsupportedGpu(node: NodeGpus): string | undefined {
   return undefined;
 }
 
-/**
- * One byte per element instead of two. Models with a layout of their own for fp8 (their flags ask for it) stay at KAITO's figure, which is
- * too high.
- */
-function withCacheDtype(model: Model, dtype: string | undefined): Model {
-  const halves = dtype?.startsWith('fp8') && model.vllmFlags['kv-cache-dtype'] === undefined;
-  return halves ? { ...model, kvBytesPerToken: model.kvBytesPerToken / 2 } : model;
-}
-
 function isSlice(node: NodeGpus): boolean {
   return node.resourceName.startsWith('nvidia.com/mig-');
 }
@@ -151,7 +141,7 @@ function isSlice(node: NodeGpus): boolean {
 function sliceTooSmall(model: Model, node: NodeGpus, contextTokens: number): string {
   const weights = model.weightsBytes * ESTIMATE.weightExpansion;
   const overhead =
-    ESTIMATE.overheadBytes + weights * ESTIMATE.weightOverhead + contextTokens * kvBytesPerTokenOnGpu(model, WHOLE);
+    ESTIMATE.overheadBytes + weights * ESTIMATE.weightOverhead + cacheBytes(model, node, WHOLE, contextTokens);
   return (
     `model needs ${gib(weights + overhead)} (weights ${gib(weights)}, overhead ${gib(overhead)}) but MIG profile ` +
     `${node.resourceName.replace('nvidia.com/mig-', '')} provides ${gib(node.memoryBytes)}, ` +

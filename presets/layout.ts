@@ -26,14 +26,3 @@ export function splitOver(model: Model, gpusPerNode: number, nodeCount: number):
   while (gpusPerNode % tensorParallel !== 0 || !dividesOver(model, tensorParallel)) tensorParallel -= 1;
   return { tensorParallel, pipelineParallel: (gpusPerNode / tensorParallel) * nodeCount };
 }
-
-/** Bytes of key-value cache that one token takes on one GPU. */
-export function kvBytesPerTokenOnGpu(model: Model, split: Split): number {
-  return model.kvBytesPerToken / kvShares(model, split.tensorParallel) / split.pipelineParallel;
-}
-
-/** Over how many GPUs the cache of one layer is spread: not at all for MLA, and no further than there are key-value heads. */
-function kvShares(model: Model, tensorParallel: number): number {
-  if (model.attention === 'MLA') return 1;
-  return Math.min(tensorParallel, model.numKeyValueHeads ?? tensorParallel);
-}

@@ -20,6 +20,8 @@ export const modelFactsSchema = z.strictObject({
   headDim: count.optional(),
   kvLoraRank: count.optional(),
   qkRopeHeadDim: count.optional(),
+  /** Layers with a sliding window: how many, and how many tokens they look back. */
+  sliding: z.strictObject({ layers: count, window: count }).optional(),
   quantization: z.strictObject({ method: z.string().min(1), bits: count.optional() }).optional(),
   /** `mistral`: weights, configuration and tokenizer are in Mistral's own format. */
   format: z.literal('mistral').optional(),
@@ -71,6 +73,7 @@ export function modelOf(facts: ModelFacts, weightsBytes = Math.ceil(facts.weight
     ...(facts.layers === undefined ? {} : { numHiddenLayers: facts.layers }),
     ...(facts.heads === undefined ? {} : { numAttentionHeads: facts.heads }),
     ...(kvHeads === undefined ? {} : { numKeyValueHeads: kvHeads }),
+    ...(facts.sliding === undefined ? {} : { sliding: facts.sliding }),
     diskGiB: Math.trunc(weightsBytes / GIB + SYSTEM_DISK_GIB),
     ...(facts.quantization === undefined ? {} : { quantization: quantizationOf(facts.quantization) }),
     vllmFlags: flagsOf(facts, shortName),

@@ -39,10 +39,9 @@ export interface Plan {
  */
 export function planOf(model: Model, manifest: PlannedManifest, sizes = manifest.instanceTypes): Plan {
   const { maxModelLen } = manifest.config;
-  const kvCacheDtype = manifest.config.vllm['kv-cache-dtype'];
   const options: FitOptions = {
+    config: manifest.config.vllm,
     ...(maxModelLen === undefined ? {} : { contextTokens: maxModelLen }),
-    ...(kvCacheDtype === undefined ? {} : { kvCacheDtype }),
   };
   return {
     model: {

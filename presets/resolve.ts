@@ -42,14 +42,16 @@ export function describeConfig(
   const text = flattened(config);
   const number = (fact: string) => integer(text, rules.configKeys[fact] ?? []);
   const heads = number('heads');
+  const layers = number('layers');
   const quantization = quantizationOf(text);
+  const sliding = slidingOf(text, layers);
   const facts: ModelFacts = {
     id,
     architectures: names,
     weightsGiB: weights.bytes / GIB,
     maxModelLen: number('maxModelLen') ?? DEFAULT_MAX_MODEL_LEN,
     hiddenSize: number('hiddenSize'),
-    layers: number('layers'),
+    layers,
     heads,
     kvHeads: number('kvHeads') ?? (text['multi_query'] === true ? 1 : heads),
     headDim: number('headDim'),
@@ -59,6 +61,7 @@ export function describeConfig(
     gated,
     ...(weights.mistral ? { format: 'mistral' } : {}),
     ...(quantization === undefined ? {} : { quantization }),
+    ...(sliding === undefined ? {} : { sliding }),
   };
   return modelOf(facts, weights.bytes);
 }
@@ -110,6 +113,23 @@ function quantizationOf(config: Readonly<Record<string, unknown>>): ModelFacts['
   if (!isObject(section) || typeof section['quant_method'] !== 'string') return undefined;
   const bits = integer(section, ['bits']);
   return { method: section['quant_method'], ...(bits === undefined ? {} : { bits }) };
+}
+
+/**
+ * Counted only where the configuration lists every layer as one of two kinds with caches of one size; what is more mixed (linear attention,
+ * global layers with heads of their own, layers that share a cache) counts as full attention, as in KAITO.
+ */
+function slidingOf(
+  config: Readonly<Record<string, unknown>>,
+  layers: number | undefined,
+): { readonly layers: number; readonly window: number } | undefined {
+  const window = integer(config, ['sliding_window']);
+  const types = strings(config['layer_types']);
+  if (window === undefined || types.length === 0 || types.length !== layers) return undefined;
+  const isMixed = types.some((type) => type !== 'sliding_attention' && type !== 'full_attention');
+  const cachesDiffer = integer(config, ['global_head_dim', 'num_global_key_value_heads', 'num_kv_shared_layers']);
+  const count = types.filter((type) => type === 'sliding_attention').length;
+  return isMixed || cachesDiffer !== undefined || count === 0 ? undefined : { layers: count, window };
 }
 
 /** `config.json` as an object; Python writes Infinity and NaN, which JSON doesn't know. */

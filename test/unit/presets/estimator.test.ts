@@ -97,10 +97,10 @@ describe('an explicit context', () => {
   test('an fp8 cache takes half the room', () => {
     const model = preset('llama-3.1-8b-instruct');
     const node = gpus('Standard_NV36ads_A10_v5');
-    expect(fit(model, node, { contextTokens: 16_384, kvCacheDtype: 'fp8' })).toMatchObject({
+    expect(fit(model, node, { contextTokens: 16_384, config: { 'kv-cache-dtype': 'fp8' } })).toMatchObject({
       layout: { nodeCount: 1 },
     });
-    expect(fit(model, node, { contextTokens: 16_384, kvCacheDtype: 'auto' })).toMatchObject({
+    expect(fit(model, node, { contextTokens: 16_384, config: { 'kv-cache-dtype': 'auto' } })).toMatchObject({
       layout: { nodeCount: 2 },
     });
   });

@@ -1,6 +1,7 @@
 import { findPreset } from '../../../presets/catalogue';
 import { fit } from '../../../presets/estimator';
-import { dividesOver, kvBytesPerTokenOnGpu, splitOver } from '../../../presets/layout';
+import { cacheBytes } from '../../../presets/kv-cache';
+import { dividesOver, splitOver } from '../../../presets/layout';
 import { describeConfig } from '../../../presets/resolve';
 import { findSize } from '../../../presets/sizes';
 import type { Model } from '../../../presets/types';
@@ -51,8 +52,9 @@ test('phi-4 on four small GPUs is laid out so that vLLM starts', () => {
 });
 
 test('a GPU keeps its share of the key-value heads, at least one, and MLA’s latent whole', () => {
+  const node = { count: 8, memoryBytes: 80 * 2 ** 30, resourceName: 'nvidia.com/gpu' };
   const share = (name: string, tensorParallel: number) =>
-    preset(name).kvBytesPerToken / kvBytesPerTokenOnGpu(preset(name), { tensorParallel, pipelineParallel: 1 });
+    preset(name).kvBytesPerToken / cacheBytes(preset(name), node, { tensorParallel, pipelineParallel: 1 }, 1);
   expect(share('llama-3.3-70b-instruct', 8)).toBe(8);
   expect(share('Qwen/Qwen3.5-2B', 4)).toBe(2);
   expect(share('deepseek-r1-0528', 8)).toBe(1);
