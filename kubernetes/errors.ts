@@ -13,7 +13,7 @@ export interface StatusDetails {
 export interface KubernetesErrorFacts {
   /** HTTP status; 0 where no answer came. */
   readonly code: number;
-  /** The server's reason (`NotFound`, `AlreadyExists`, `Conflict` …), or ours: `Unreachable`, `Timeout`, `Credentials`. */
+  /** The server's reason (`NotFound`, `AlreadyExists`, `Conflict` …), or ours: `Unreachable`, `Timeout`, `Unreadable`, `Credentials`, `Closed`. */
   readonly reason: string;
   readonly message: string;
   /** What was asked, for example `create statefulsets "a" in namespace "b"`. */

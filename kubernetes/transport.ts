@@ -76,7 +76,9 @@ export class Transport {
     const { signal } = options;
     try {
       signal.throwIfAborted();
+      this.#assertOpen(request);
       const credentials = await this.#authenticate(request);
+      this.#assertOpen(request);
       const pools = this.#connect(credentials);
       const prefix = this.server.pathname.replace(/\/$/, '');
       return await pools[options.pool ?? 'requests'].request({
@@ -96,8 +98,14 @@ export class Transport {
         bodyTimeout: options.silenceTimeoutMs ?? 0,
       });
     } catch (error) {
+      this.#assertOpen(request);
       throw toRequestError(request, error, signal);
     }
+  }
+
+  #assertOpen({ description }: HttpRequest): void {
+    if (!this.#closed) return;
+    throw new KubernetesError({ code: 0, reason: 'Closed', message: 'the client was closed', request: description });
   }
 
   async #authenticate(request: HttpRequest): Promise<Credentials> {
@@ -121,7 +129,6 @@ export class Transport {
   }
 
   #connect(credentials: Credentials): Pools {
-    if (this.#closed) throw new Error('the client is closed');
     const current = this.#pools;
     if (current?.fingerprint === credentials.fingerprint) return current;
     this.#pools = {
