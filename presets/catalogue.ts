@@ -8,7 +8,7 @@ import { modelFactsSchema, modelOf } from './model-facts';
 import type { Model } from './types';
 
 /** Directory with further catalogue files (`*.json`, schema of `presets/data/models.json`). */
-export const PRESETS_DIR_VARIABLE = 'KAITO_PRESETS_DIR';
+const PRESETS_DIR_VARIABLE = 'KAITO_PRESETS_DIR';
 
 const fileSchema = z.array(modelFactsSchema);
 const ALIASES = new Map<string, string>(Object.entries(PRESET_ALIASES));

@@ -5,7 +5,7 @@ import type { Fit, Layout, Model, NodeGpus, UnfitCode } from './types';
 const GIB = 2 ** 30;
 
 /** KAITO's figures; docs/presets.md says where each comes from and what is known to be rough. */
-export const ESTIMATE = {
+const ESTIMATE = {
   /** Share of a GPU's memory that the estimate may use. */
   utilization: 0.84,
   /** Weights in memory, relative to the files. */
@@ -20,6 +20,8 @@ export const ESTIMATE = {
   contextStep: 256,
 } as const;
 
+/** As the data files and as NVIDIA's node labels write it; not the A100, not the A10G. */
+const A10 = /^NVIDIA[ -]A10$/;
 /** The least that vLLM's kernels run on (NVIDIA Volta). */
 const MIN_COMPUTE_CAPABILITY = 7.0;
 
@@ -66,7 +68,7 @@ export function fit(described: Model, node: NodeGpus, options: FitOptions = {}):
 
 /** What vLLM is told to use of a GPU; an A10 of a virtual machine has less to give than it says. */
 export function gpuMemoryUtilization(node: NodeGpus): number {
-  return node.product === 'NVIDIA A10' ? 0.82 : 0.84;
+  return A10.test(node.product ?? '') ? 0.82 : ESTIMATE.utilization;
 }
 
 export interface NodeNeed {

@@ -61,6 +61,8 @@ function option(key: string, value: unknown): [string, string] {
     case 'bigint':
       return [name, String(value)];
     case 'boolean':
+      // A field of a structured option has no negation of its own.
+      if (name.includes('.')) return [name, String(value)];
       return [value ? name : negated(name), ''];
     default:
       if (value === null) return [name, ''];

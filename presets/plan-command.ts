@@ -40,7 +40,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 /** Runs the command; returns the exit code. */
-export async function plan(argv: readonly string[]): Promise<number> {
+async function plan(argv: readonly string[]): Promise<number> {
   try {
     command.parse([...argv], { from: 'user' });
     const { output, size } = command.opts<Flags>();
@@ -81,11 +81,13 @@ async function modelOf(name: string): Promise<Model> {
       message: `${field}: Unsupported inference preset name ${name}; take organisation/model of Hugging Face or one of ${known.join(', ')}`,
     });
   }
-  const token = process.env['HF_TOKEN'];
+  // As Hugging Face's own tools: a token, and the address of a mirror.
+  const { HF_TOKEN: token, HF_ENDPOINT: hubUrl } = process.env;
   try {
     return await describeModel(name, {
-      signal: AbortSignal.timeout(60_000),
+      signal: new AbortController().signal,
       ...(token === undefined ? {} : { token }),
+      ...(hubUrl === undefined ? {} : { hubUrl }),
     });
   } catch (error) {
     if (!(error instanceof CauseError)) throw error;

@@ -7,7 +7,7 @@ import type { GpuSize, Model, NodeGpus } from './types';
 const GIB = 2 ** 30;
 
 /** What would happen with one size. Numbers are null where the model doesn't fit. */
-export interface PlannedCandidate {
+interface PlannedCandidate {
   readonly instanceType: string;
   readonly fits: boolean;
   readonly nodeCount: number | null;
@@ -69,7 +69,10 @@ function candidates(
     return [candidate(model, `mig-${profile}`, slice, options)];
   }
   if (names.length > 0) return names.map((name) => onSize(model, known(name), options));
-  return [...gpuSizes()]
+  const parts = manifest.partition?.mode === 'accelerator' ? manifest.partition.count : undefined;
+  return gpuSizes()
+    .filter((size) => size.gpus.count >= (parts ?? 1))
+    .map((size) => (parts === undefined ? size : { ...size, gpus: { ...size.gpus, count: parts } }))
     .map((size) => ({ size, plan: onSize(model, size, options) }))
     .sort(byWorth)
     .map(({ plan }) => plan);

@@ -164,6 +164,8 @@ describe('what can’t be', () => {
 
   test('an A10 is told to use a little less', () => {
     expect(fit(preset('phi-4'), gpus('Standard_NV72ads_A10_v5'))).toMatchObject({ gpuMemoryUtilization: 0.82 });
+    const labelled = { ...gpus('Standard_NV72ads_A10_v5'), product: 'NVIDIA-A10' };
+    expect(fit(preset('phi-4'), labelled)).toMatchObject({ gpuMemoryUtilization: 0.82 });
     expect(fit(preset('phi-4'), gpus('g5.12xlarge'))).toMatchObject({ gpuMemoryUtilization: 0.84 });
   });
 });

@@ -23,7 +23,7 @@ vllm:
       'swap-space': '',
       'enable-prefix-caching': '',
       'no-enable-chunked-prefill': '',
-      'no-compilation-config.pass_config.fuse_allreduce_rms': '',
+      'compilation-config.pass_config.fuse_allreduce_rms': 'false',
     },
     maxModelLen: 131_072,
     ignored: ['kv_cache_cpu_memory_utilization', 'max_probe_steps'],

@@ -1,9 +1,12 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { CauseError } from '../../../api/causes';
 import { findPreset } from '../../../presets/catalogue';
 import { readManifest } from '../../../presets/manifest';
 import { planOf } from '../../../presets/plan';
+import { FakeHub } from '../../fakes/hub/hub';
 
 const WORKSPACE = `
 apiVersion: kaito.sh/v1beta1
@@ -83,6 +86,13 @@ describe('the plan', () => {
     expect(planned(text).candidates).toMatchObject([{ instanceType: 'mig-1g.10gb', fits: false }]);
   });
 
+  test('some GPUs of a node are what the model gets', () => {
+    const text = WORKSPACE.replace('instanceType: Standard_NV36ads_A10_v5', 'partition: {mode: accelerator, count: 2}');
+    const { candidates } = planned(text);
+    expect(new Set(candidates.map(({ gpusPerNode }) => gpusPerNode))).toEqual(new Set([2]));
+    expect(candidates.map(({ instanceType }) => instanceType)).not.toContain('Standard_NV36ads_A10_v5');
+  });
+
   test('takes the ConfigMap of the same file', () => {
     const named = WORKSPACE.replace('preset: {name: phi-4}', 'preset: {name: llama-3.1-8b-instruct}\n  config: c');
     const config = (length: string) =>
@@ -124,6 +134,18 @@ describe('the command', () => {
     });
   }
 
+  /** For tests whose server lives in this process. */
+  function runAsync(input: string, env: Readonly<Record<string, string>>) {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'presets/plan-command.ts', '-'], {
+      cwd: join(__dirname, '../../..'),
+      env: { PATH: process.env['PATH'], ...env },
+    });
+    child.stdin.end(input);
+    return Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]).then(
+      ([stdout, stderr, [status]]) => ({ stdout, stderr, status: status as number | null }),
+    );
+  }
+
   test('0: something fits; JSON on standard output', () => {
     const { status, stdout } = run(WORKSPACE, '-o', 'json', '--size', 'standard_nc24ads_a100_v4');
     expect(status).toBe(0);
@@ -138,6 +160,34 @@ describe('the command', () => {
     expect(stdout).toContain(
       'NVIDIA K80 has CUDA compute capability 3.7, vLLM needs 7.0; Azure retired Standard_NC6 on',
     );
+  });
+
+  test('describes a model of the hub, by HF_ENDPOINT and HF_TOKEN', async () => {
+    const hub = await FakeHub.start([
+      {
+        id: 'acme/gated',
+        sha: 'a'.repeat(40),
+        gated: 'auto',
+        files: {
+          'config.json':
+            '{"architectures":["LlamaForCausalLM"],"num_hidden_layers":2,"num_attention_heads":4,"hidden_size":256}',
+          'model.safetensors': 2 ** 30,
+        },
+      },
+    ]);
+    try {
+      const text = WORKSPACE.replace('phi-4', 'acme/gated');
+      const granted = await runAsync(text, { HF_ENDPOINT: hub.url, HF_TOKEN: 'hf_good' });
+      expect(granted).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('acme/gated: weights 1 GiB') as string,
+      });
+      const denied = await runAsync(text, { HF_ENDPOINT: hub.url });
+      expect(denied.status).toBe(2);
+      expect(denied.stderr).toContain('inference.preset.name: acme/gated needs a Hugging Face token (status 401)');
+    } finally {
+      await hub.stop();
+    }
   });
 
   test('2: bad input; a retired preset is said plainly', () => {
