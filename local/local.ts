@@ -1,22 +1,8 @@
-import path from 'node:path';
-
 import { Command } from 'commander';
 
-import { down, status, up, type ComponentStatus, type Environment, type Parts } from './environment';
-
-/** The repository. */
-const ROOT = path.dirname(__dirname);
-
-/** Where `npm run local` and `npm run demo` keep their environment. */
-export const DEFAULT_DIR = path.join(ROOT, '.local');
-
-/** Ports that people know by heart, taken where they are free. */
-export const WELL_KNOWN_PORTS = { temporal: 7233, temporalUi: 8233 } as const;
-
-/** What the product brings to a cluster: its kinds and admission policies. */
-export const PRODUCT_MANIFESTS: readonly string[] = ['crds', 'policies'].map((folder) =>
-  path.join(ROOT, 'charts', 'kaito-temporal', folder),
-);
+import { DEFAULT_DIR, PRODUCT_MANIFESTS, WELL_KNOWN_PORTS } from './defaults';
+import { down, status, up, type ComponentStatus, type Parts } from './environment';
+import { howToUse } from './how-to-use';
 
 interface UpFlags {
   readonly dir: string;
@@ -63,16 +49,6 @@ async function bringUp(flags: UpFlags): Promise<void> {
     signal: interrupted.signal,
   });
   say(`\nThe environment is up. Nodes and pods are simulated; the rest is real.\n${howToUse(environment)}`);
-}
-
-/** What a person does next, in a few lines. */
-export function howToUse(environment: Environment): string {
-  const shown = (file: string) => path.relative(process.cwd(), file) || '.';
-  return [
-    `  source ${shown(environment.envFile)}     # KUBECONFIG, TEMPORAL_ADDRESS, kubectl and temporal on PATH`,
-    ...(environment.temporal === undefined ? [] : [`  Temporal UI: ${environment.temporal.uiUrl}`]),
-    `  logs: ${shown(environment.logs)}/`,
-  ].join('\n');
 }
 
 function temporalKind(kind: string): Parts['temporal'] {

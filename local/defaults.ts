@@ -1,0 +1,15 @@
+import path from 'node:path';
+
+/** The repository. */
+export const ROOT = path.dirname(__dirname);
+
+/** Where `npm run local` and `npm run demo` keep their environment. */
+export const DEFAULT_DIR = path.join(ROOT, '.local');
+
+/** Ports that people know by heart, taken where they are free. */
+export const WELL_KNOWN_PORTS = { temporal: 7233, temporalUi: 8233 } as const;
+
+/** What the product brings to a cluster: its kinds and admission policies. */
+export const PRODUCT_MANIFESTS: readonly string[] = ['crds', 'policies'].map((folder) =>
+  path.join(ROOT, 'charts', 'kaito-temporal', folder),
+);

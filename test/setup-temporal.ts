@@ -1,0 +1,4 @@
+import { setUp } from './environment';
+
+/** See jest.config.cjs. */
+module.exports = () => setUp('temporal');

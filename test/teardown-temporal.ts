@@ -1,0 +1,4 @@
+import { tearDown } from './environment';
+
+/** See jest.config.cjs. */
+module.exports = () => tearDown('temporal');
