@@ -1,5 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { run } from './programs/run';
 import { paths, type State } from './state';
+
+const CRDS_WITHIN_MS = 60_000;
+const CRDS_POLL_MS = 50;
 
 /** Applies manifests, server-side: files, or documents as objects. */
 export async function kubectlApply(
@@ -16,9 +21,30 @@ export async function kubectlApply(
   await kubectl(dir, state, [...common, '-f', '-'], JSON.stringify(list));
 }
 
-/** Waits until every CustomResourceDefinition can be used. */
+/**
+ * Waits until every CustomResourceDefinition can be used.
+ *
+ * `kubectl wait` cannot: it fails on a definition so young that it has no conditions yet.
+ */
 export async function kubectlWaitForCrds(dir: string, state: State): Promise<void> {
-  await kubectl(dir, state, ['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  const deadline = Date.now() + CRDS_WITHIN_MS;
+  for (;;) {
+    const { items } = JSON.parse(await kubectl(dir, state, ['get', 'crd', '-o', 'json'])) as { items: readonly Crd[] };
+    const missing = items.filter((crd) => !isEstablished(crd));
+    if (missing.length === 0) return;
+    if (Date.now() > deadline)
+      throw new Error(`not established: ${missing.map((crd) => crd.metadata.name).join(', ')}`);
+    await delay(CRDS_POLL_MS);
+  }
+}
+
+interface Crd {
+  readonly metadata: { readonly name: string };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] | null };
+}
+
+function isEstablished(crd: Crd): boolean {
+  return (crd.status?.conditions ?? []).some(({ type, status }) => type === 'Established' && status === 'True');
 }
 
 /** Runs kubectl against the environment; its stdout. */
