@@ -46,15 +46,19 @@ export const workspaceRules: readonly Rule[] = [
   ...NAME_RULES,
   {
     rule: 'has(self.inference) || has(self.tuning)',
+    fieldPath: '.inference',
     message: 'neither inference nor tuning is set: set exactly one of them',
     reason: 'FieldValueRequired',
   },
   {
     rule: '!(has(self.inference) && has(self.tuning))',
-    message: 'both inference and tuning are set: set exactly one of them; use a second Workspace for the other',
+    fieldPath: '.tuning',
+    message: 'inference is set, too: set exactly one of them, and use a second Workspace for the other',
+    reason: 'FieldValueForbidden',
   },
   {
     rule: 'has(self.inference) == has(oldSelf.inference) && has(self.tuning) == has(oldSelf.tuning)',
+    fieldPath: '.inference',
     message:
       'a Workspace stays what it was made for: delete it and create it anew to go from inference to tuning or back',
     reason: 'FieldValueForbidden',
