@@ -5,7 +5,7 @@ import { isAlreadyExists, isNotFound, KubernetesError } from './errors';
 import type { Logger } from './logger';
 import type { Manifest, ObjectReference } from './objects';
 import { RESOURCES, type ObjectName } from './resources';
-import { WorkQueue } from './work-queue';
+import { WorkQueue, type WorkContext } from './work-queue';
 
 export interface EventFacts {
   readonly type: 'Normal' | 'Warning';
@@ -95,7 +95,7 @@ export class EventRecorder {
       concurrency: 4,
       backoff: { initialMs: 500, maxMs: 10_000 },
       logger: options.logger,
-      handle: (key, { attempt }) => this.#write(key, attempt),
+      handle: (key, context) => this.#write(key, context),
     });
   }
 
@@ -155,12 +155,12 @@ export class EventRecorder {
     return true;
   }
 
-  async #write(key: string, attempt: number): Promise<void> {
+  async #write(key: string, { attempt, signal }: WorkContext): Promise<void> {
     const series = this.#series.get(key);
     if (series === undefined || series.pending === 0) return;
     const added = series.pending;
     try {
-      series.count = await this.#count(series, added);
+      series.count = await this.#count(series, added, signal);
       series.pending -= added;
       series.writtenAt = Date.now();
     } catch (error) {
@@ -174,30 +174,30 @@ export class EventRecorder {
   }
 
   /** Adds occurrences to the stored Event, wherever it stands, and returns the new count. */
-  async #count(series: Series, added: number): Promise<number> {
+  async #count(series: Series, added: number, signal: AbortSignal): Promise<number> {
     const { at, manifest, lastSeen } = series;
-    const stored = series.count > 0 ? series.count : await this.#create(series, added);
+    const stored = series.count > 0 ? series.count : await this.#create(series, added, signal);
     if (stored === 0) return added;
     const count = stored + added;
     try {
-      await this.#client.patch(RESOURCES.events, at, { count, lastTimestamp: lastSeen });
+      await this.#client.patch(RESOURCES.events, at, { count, lastTimestamp: lastSeen }, { signal });
       return count;
     } catch (error) {
       if (!isNotFound(error)) throw error;
       // Events live for an hour.
-      await this.#client.create(RESOURCES.events, { ...manifest, count: added, lastTimestamp: lastSeen } as Manifest);
+      await this.#client.create(RESOURCES.events, occurrence(manifest, added, lastSeen), { signal });
       return added;
     }
   }
 
   /** Creates the Event; 0, or the count of the one that another process has made. */
-  async #create({ at, manifest, lastSeen }: Series, added: number): Promise<number> {
+  async #create({ at, manifest, lastSeen }: Series, added: number, signal: AbortSignal): Promise<number> {
     try {
-      await this.#client.create(RESOURCES.events, { ...manifest, count: added, lastTimestamp: lastSeen } as Manifest);
+      await this.#client.create(RESOURCES.events, occurrence(manifest, added, lastSeen), { signal });
       return 0;
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
-      return (await this.#client.get(RESOURCES.events, at))?.count ?? 1;
+      return (await this.#client.get(RESOURCES.events, at, { signal }))?.count ?? 1;
     }
   }
 
@@ -227,6 +227,10 @@ export class EventRecorder {
     };
     return event;
   }
+}
+
+function occurrence(manifest: EventManifest, count: number, lastTimestamp: string): Manifest {
+  return { ...manifest, count, lastTimestamp } as Manifest;
 }
 
 function toSeries(manifest: EventManifest & { metadata: { name: string } }): Pick<Series, 'at' | 'manifest'> {
