@@ -53,9 +53,12 @@ export function isSameProcess(identity: ProcessIdentity): boolean {
 
 /** Sends a signal to the process and its group, unless it is gone. True when it was sent. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
-  if (!isSameProcess(identity)) return false;
+  return isSameProcess(identity) && signalGroup(identity.pid, signal);
+}
+
+function signalGroup(leader: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(-identity.pid, signal);
+    process.kill(-leader, signal);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
@@ -65,7 +68,9 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 /** Ends the process and its group: politely, and by force after `graceMs`. Returns when it is gone. */
 export async function stopProcess(identity: ProcessIdentity, graceMs: number): Promise<void> {
-  if (graceMs > 0 && signalProcess(identity, 'SIGTERM')) await ended(identity, Date.now() + graceMs);
+  if (graceMs > 0 && signalProcess(identity, 'SIGTERM')) {
+    if (await ended(identity, Date.now() + graceMs)) signalGroup(identity.pid, 'SIGKILL'); // what it may have left behind
+  }
   signalProcess(identity, 'SIGKILL');
   if (!(await ended(identity, Date.now() + 10_000))) throw new Error(`process ${identity.pid} does not end`);
 }

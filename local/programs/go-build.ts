@@ -20,7 +20,7 @@ export async function fromGo(
   const seconds = () => Math.round((Date.now() - start) / 1000);
   let compiled = 0;
   const ticker = setInterval(
-    () => log(`building ${program.name}: ${compiled} packages compiled, ${seconds()} s`),
+    () => log(`${compiled === 0 ? 'linking' : `compiled ${compiled} packages`}, ${seconds()} s`),
     PROGRESS_EVERY_MS,
   );
   try {

@@ -102,7 +102,7 @@ async function get(program: Program, downloads: string, log: Log): Promise<GotPr
         await rm(temporary, { recursive: true, force: true }); // left by a process that died: the lock is ours
         await mkdir(temporary, { recursive: true });
         try {
-          log(`getting ${program.version} from ${source}`);
+          log(`getting it from ${source}`);
           await fetchInto(temporary);
           await rm(cached.folder, { recursive: true, force: true });
           await rename(temporary, cached.folder);

@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { withFileLock } from '../../../local/lock';
 import { isSameProcess, startDetached, stopProcess, thisProcess } from '../../../local/processes';
@@ -16,19 +17,34 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** Processes of the group that run; one that waits to be reaped doesn't. */
+function membersOfGroup(group: number): readonly string[] {
+  const rows = execFileSync('ps', ['-eo', 'pgid=,stat=,args='], { encoding: 'utf8' }).split('\n');
+  return rows.filter((row) => new RegExp(`^\\s*${group}\\s+[^Z]`).test(row));
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('still not so');
+    await delay(20);
+  }
+}
+
 const start = (...args: string[]) =>
   startDetached({ command: process.execPath, args, logFile: path.join(folder, 'log') });
 
 describe('a background process', () => {
   it('is ended with all its children, by force when it does not listen', async () => {
-    const child = `require('child_process').spawn('sleep', ['1000'])`;
-    const identity = await start('-e', `process.on('SIGTERM', () => {}); ${child}; setInterval(() => {}, 1000)`);
-    expect(isSameProcess(identity)).toBe(true);
+    const child = `require('child_process').spawn('sleep', ['1000'], { stdio: 'inherit' })`;
+    const listen = `process.on('SIGTERM', () => {}); ${child}.on('spawn', () => console.log('ready')); setInterval(() => {}, 1000)`;
+    const identity = await start('-e', listen);
+    await eventually(() => readFileSync(path.join(folder, 'log'), 'utf8').includes('ready'));
 
     await stopProcess(identity, 50);
 
     expect(isSameProcess(identity)).toBe(false);
-    expect(() => process.kill(-identity.pid, 0)).toThrow('ESRCH');
+    await eventually(() => membersOfGroup(identity.pid).length === 0);
   });
 
   it('is left alone when its number has been given to another', async () => {
