@@ -25,7 +25,7 @@ export const V1ALPHA1_INSTANCE_TYPE = 'Standard_NC24ads_A100_v4';
 
 /** As in KAITO: v1beta1 takes accessMode private without an image, where the field is deprecated. */
 const PRIVATE_NEEDS_IMAGE: Rule = {
-  rule: `self.accessMode != 'private' || (has(self.presetOptions) && has(self.presetOptions.image) && self.presetOptions.image != '')`,
+  rule: `self.accessMode != 'private' || (has(self.presetOptions) && has(self.presetOptions.image))`,
   fieldPath: '.presetOptions.image',
   message: 'is missing: accessMode private needs the image that holds the weights',
   reason: 'FieldValueRequired',

@@ -83,10 +83,10 @@ function weightsImage(self: 'self' | 'oldSelf'): string {
   return `(has(${self}.presetOptions) && has(${self}.presetOptions.image) ? ${self}.presetOptions.image : '')`;
 }
 
-/** CEL: the number of source kinds that are set; an empty value counts as unset. */
+/** CEL: 1 where the source is set. */
 export const SOURCE_KINDS = {
   urls: `(has(self.urls) && self.urls.size() > 0 ? 1 : 0)`,
-  image: `(has(self.image) && self.image != '' ? 1 : 0)`,
+  image: `(has(self.image) ? 1 : 0)`,
   volumeSource: `(has(self.volumeSource) ? 1 : 0)`,
 } as const;
 
@@ -118,7 +118,7 @@ const adapterSourceSchema = object(
     description: 'Where the adapter’s files come from: exactly one of image and volumeSource.',
     rules: [
       {
-        rule: `has(self.name) && self.name != ''`,
+        rule: 'has(self.name)',
         fieldPath: '.name',
         message: 'is missing: name the adapter; clients ask for it by this name',
         reason: 'FieldValueRequired',

@@ -12,8 +12,9 @@ export const DNS_SUBDOMAIN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-
 export const LABEL_KEY =
   '^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
 
-/** Value of a label; machine sizes become label values, so they have the same grammar. */
+/** Value of a label. Machine sizes become label values, so they have the same grammar, but are never empty. */
 export const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$';
+const SIZE = '^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
 
 /** Hugging Face's owner/model. */
 export const HUB_ID = '^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$';
@@ -65,6 +66,6 @@ export const isImage: Rule = matches(
 );
 
 export const isSize: Rule = matches(
-  LABEL_VALUE,
-  'is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4',
+  SIZE,
+  'is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4, or leave the field out to use own nodes',
 );

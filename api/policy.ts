@@ -19,14 +19,20 @@ import { PLURAL } from './workspace';
 
 const POLICY_NAME = `${PLURAL}.${GROUP}`;
 
-/** Annotations whose value is one of a few words, without regard to case and surrounding space. */
-const ANNOTATION_VALUES: readonly (readonly [annotation: string, values: readonly string[]])[] = [
-  [ANNOTATION_NODE_IMAGE_FAMILY, ['azurelinux', 'ubuntu']],
-  [ANNOTATION_PERFORMANCE_MODE, ['balanced', 'interactivity', 'throughput']],
-  [ANNOTATION_USE_LOCAL_WEIGHTS, ['true', 'false']],
-  [ANNOTATION_RUNTIME, ['vllm', 'transformers']],
-  [ANNOTATION_ENABLE_LB, ['true', 'false']],
-  [ANNOTATION_FORCE_DELETE, ['true', 'false']],
+/** Annotations whose value is one of a few words, as the code that reads them compares. */
+const ANNOTATION_VALUES: readonly {
+  readonly key: string;
+  readonly values: readonly string[];
+  /** Case and surrounding space are ignored. */
+  readonly anyCase?: boolean;
+}[] = [
+  { key: ANNOTATION_NODE_IMAGE_FAMILY, values: ['azurelinux', 'ubuntu'], anyCase: true },
+  { key: ANNOTATION_PERFORMANCE_MODE, values: ['balanced', 'interactivity', 'throughput'] },
+  { key: ANNOTATION_USE_LOCAL_WEIGHTS, values: ['true', 'false'] },
+  { key: ANNOTATION_RUNTIME, values: ['vllm', 'transformers'] },
+  // KAITO silently makes no load balancer for "true"; to be told is better than either reading.
+  { key: ANNOTATION_ENABLE_LB, values: ['True', 'False', 'false'] },
+  { key: ANNOTATION_FORCE_DELETE, values: ['true', 'false'] },
 ];
 
 interface Validation {
@@ -53,10 +59,10 @@ function oneKindOfVolume(path: string, holders: string): Validation {
 }
 
 const VALIDATIONS: readonly Validation[] = [
-  ...ANNOTATION_VALUES.map(([key, values]) =>
+  ...ANNOTATION_VALUES.map(({ key, values, anyCase }) =>
     annotation(
       key,
-      (value) => `${value}.trim().lowerAscii() in ${literals(values)}`,
+      (value) => `${value}${anyCase ? '.trim().lowerAscii()' : ''} in ${literals(values)}`,
       `is not a value of this annotation: use ${values.join(' or ')}`,
     ),
   ),

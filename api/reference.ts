@@ -19,8 +19,8 @@ export function workspaceReference(): string {
     GENERATED,
     '# Workspace',
     'API group `kaito.sh`, kind `Workspace`, plural `workspaces`, short names `wk` and `wks`, namespaced. Versions `v1beta1` (stored) and ' +
-      '`v1alpha1` have the same fields; they differ in one default: a `v1alpha1` manifest without `resource.instanceType` gets ' +
-      `\`${V1ALPHA1_INSTANCE_TYPE}\`, a \`v1beta1\` manifest uses own nodes.`,
+      '`v1alpha1` have the same fields; they differ in two points: a `v1alpha1` manifest without `resource.instanceType` gets ' +
+      `\`${V1ALPHA1_INSTANCE_TYPE}\`, a \`v1beta1\` manifest uses own nodes; and \`v1alpha1\` wants \`presetOptions.image\` where \`accessMode\` is \`private\`.`,
     'A Workspace has no `spec`: `resource`, `inference` and `tuning` stand beside `metadata`. The same is told by `kubectl explain workspace`.',
     ...section('resource'),
     ...section('inference'),

@@ -103,7 +103,7 @@ export const resourceSchema = object(
   {
     labelSelector: labelSelectorSchema,
     instanceType: size(
-      'Size of the machines to buy, by the cloud’s name. Unset or empty means: use own nodes that match labelSelector and buy nothing. Immutable.',
+      'Size of the machines to buy, by the cloud’s name. Unset means: use own nodes that match labelSelector and buy nothing. Immutable.',
     ).optional(),
     instanceTypes: list(size('Size by the cloud’s name.'), {
       maxItems: 10,
@@ -134,7 +134,7 @@ export const resourceSchema = object(
         reason: 'FieldValueForbidden',
       },
       {
-        rule: `!has(self.instanceTypes) || self.instanceTypes.size() == 0 || ${sizeOf('self')} != ''`,
+        rule: `!has(self.instanceTypes) || self.instanceTypes.size() == 0 || has(self.instanceType)`,
         fieldPath: '.instanceTypes',
         message: 'has fallbacks but resource.instanceType is not set: set it to the size to try first',
       },
@@ -144,7 +144,7 @@ export const resourceSchema = object(
         messageExpression: `'repeats resource.instanceType "' + ${sizeOf('self')} + '": it is tried first anyway, remove it here'`,
       },
       {
-        rule: `!has(self.partition) || ${sizeOf('self')} == ''`,
+        rule: '!has(self.partition) || !has(self.instanceType)',
         fieldPath: '.partition',
         messageExpression: `'divides GPUs of own nodes only, but resource.instanceType is "' + ${sizeOf('self')} + '": remove one of the two'`,
         reason: 'FieldValueForbidden',

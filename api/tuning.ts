@@ -41,8 +41,6 @@ export const dataSourceSchema = object(
   },
 );
 
-const PUSHES = `(has(self.image) && self.image != '')`;
-
 export const dataDestinationSchema = object(
   {
     volumeSource: volume('A volume of Kubernetes that receives the results, as in a Pod.').optional(),
@@ -67,16 +65,16 @@ export const dataDestinationSchema = object(
     description: 'Where the adapter goes: exactly one of image and volumeSource.',
     rules: [
       {
-        rule: `${PUSHES} || has(self.volumeSource)`,
+        rule: 'has(self.image) || has(self.volumeSource)',
         message: 'names neither image nor volumeSource: set exactly one of them',
         reason: 'FieldValueRequired',
       },
       {
-        rule: `!(${PUSHES} && has(self.volumeSource))`,
+        rule: '!(has(self.image) && has(self.volumeSource))',
         message: 'names both image and volumeSource: set exactly one of them',
       },
       {
-        rule: `!${PUSHES} || (has(self.imagePushSecret) && self.imagePushSecret != '')`,
+        rule: '!has(self.image) || has(self.imagePushSecret)',
         fieldPath: '.imagePushSecret',
         messageExpression: `'is missing: name the Secret (type kubernetes.io/dockerconfigjson) that may push "' + self.image + '"'`,
         reason: 'FieldValueRequired',

@@ -18,6 +18,7 @@ describe('a Workspace is created', () => {
     ['local weights', annotated('use-local-weights', 'true')],
     ['a runtime', annotated('runtime', 'transformers')],
     ['a load balancer', annotated('enablelb', 'True')],
+    ['no load balancer', annotated('enablelb', 'false')],
     ['a node class', annotated('node-class-name', 'gpu.large')],
     ['an annotation of somebody else', annotated('something', 'else')],
   ];
@@ -59,8 +60,10 @@ describe('a Workspace is refused', () => {
     ],
     [
       'an unknown value for the load balancer',
-      annotated('enablelb', 'yes'),
-      byPolicy('metadata.annotations[kaito.sh/enablelb]: "yes" is not a value of this annotation: use true or false'),
+      annotated('enablelb', 'true'),
+      byPolicy(
+        'metadata.annotations[kaito.sh/enablelb]: "true" is not a value of this annotation: use True or False or false',
+      ),
     ],
     [
       'an unknown value for forced deletion',

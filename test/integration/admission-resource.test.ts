@@ -19,7 +19,6 @@ describe('a Workspace is created', () => {
     ['a name of 63 characters for tuning', named('a'.repeat(63), tuning)],
     ['a name that starts with a digit', named('7b')],
     ['own nodes: no size', ownNodes({})],
-    ['own nodes: an empty size', resource({ instanceType: '' })],
     ['a selector without labels', resource({ labelSelector: { matchLabels: null } })],
     [
       'every operator of a selector',
@@ -140,17 +139,24 @@ describe('a Workspace is refused', () => {
       ),
     ],
     [
+      'an empty size',
+      resource({ instanceType: '' }),
+      byRule(
+        'resource.instanceType: Invalid value: "": "" is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4, or leave the field out to use own nodes',
+      ),
+    ],
+    [
       'a size that cannot be one',
       resource({ instanceType: 'Standard NC6' }),
       byRule(
-        'resource.instanceType: Invalid value: "Standard NC6": "Standard NC6" is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4',
+        'resource.instanceType: Invalid value: "Standard NC6": "Standard NC6" is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4, or leave the field out to use own nodes',
       ),
     ],
     [
       'a fallback that cannot be a size',
       resource({ instanceTypes: ['-x'] }),
       byRule(
-        'resource.instanceTypes[0]: Invalid value: "-x": "-x" is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4',
+        'resource.instanceTypes[0]: Invalid value: "-x": "-x" is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4, or leave the field out to use own nodes',
       ),
     ],
     [

@@ -47,7 +47,6 @@ describe('can be changed', () => {
     ['the output', 'tuned', { tuning: { output: { image: 'r.io/adapter:2' } } }],
     ['the training ConfigMap', 'tuned', { tuning: { config: 'new' } }],
     ['labels and annotations', 'bought', { metadata: { labels: { a: 'b' }, annotations: { 'kaito.sh/retry': '1' } } }],
-    ['the size to none by its empty name, where there is none', 'own', { resource: { instanceType: '' } }],
   ];
 
   test.each(accepted)('%s', async (_, name, patch) => {
