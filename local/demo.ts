@@ -1,33 +1,29 @@
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 
 import { Command } from 'commander';
 
 import { ANNOTATION_RETRY } from '../api/labels';
-import { workflowIdOf } from '../api/workflow';
 import type { Workspace } from '../api/workspace';
 import { DEFAULT_DIR, PRODUCT_MANIFESTS, ROOT, WELL_KNOWN_PORTS } from './defaults';
 import { kubectlOf, type Kubectl } from './demo/kubectl';
-import { startProduct } from './demo/product';
-import { Progress, seconds } from './demo/progress';
+import { startProduct, type RunningProduct } from './demo/product';
+import { Progress, isJudged, seconds } from './demo/progress';
+import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whyNotReady } from './demo/words';
 import { down, status, up, type Environment } from './environment';
 
 /** The quick start's manifest, and the Workspace that it makes. */
 const MANIFEST = path.join('examples', 'phi-3-inference.yaml');
 const NAME = 'workspace-phi-3-mini';
-const WORKFLOW = workflowIdOf({ namespace: 'default', name: NAME });
 
 /** A Workspace on simulated machines is Ready in a few seconds; after so long something is wrong. */
 const READY_WITHIN_MS = 180_000;
-const GONE_WITHIN_MS = 30_000;
+const GONE_WITHIN = '60s';
 
-/** What was brought up, and so has to be ended; the last first. */
-type Cleanup = (() => Promise<void>)[];
+/** How to end what was brought up, in the order in which it was. */
+type Cleanup = (() => Promise<unknown>)[];
 
-/** The Workspace can't become Ready, or not in time; the message says what to do. */
-class NotReadyError extends Error {}
-
+/** Shows the quick start on this machine; stays until Ctrl-C, and leaves nothing running. */
 async function main(): Promise<void> {
   const program = new Command('demo')
     .description("KAITO's quick start on this machine: a real control plane, simulated nodes and pods.")
@@ -42,35 +38,38 @@ async function main(): Promise<void> {
 
   const cleanup: Cleanup = [];
   try {
-    await tell(options.dir, cleanup, interrupted.signal);
-    if (!options.exit) await untilAborted(interrupted.signal);
+    const product = await play(options.dir, cleanup, interrupted.signal);
+    if (!options.exit) {
+      say('\n  Ctrl-C ends it all.');
+      await Promise.race([untilAborted(interrupted.signal), product.ended]);
+    }
   } catch (error) {
     process.exitCode = interrupted.signal.aborted ? 130 : 1;
     if (!interrupted.signal.aborted) {
-      complain(error);
+      tellFailure(error);
       if (error instanceof NotReadyError && !options.exit) {
-        say('\nAll is left running, to look at. Press Ctrl-C to end it.');
+        say('\n  All is left running, to look at. Ctrl-C ends it.');
         await untilAborted(interrupted.signal);
       }
     }
   }
-  if (cleanup.length > 0) {
-    say(heading('Ending what was brought up'));
-    for (const end of cleanup.reverse()) await end();
-    say('  Nothing is left running.');
-  }
+  await end(cleanup);
 }
 
 /** The story, from nothing to a served model. */
-async function tell(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+async function play(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<RunningProduct> {
   const startedAt = Date.now();
-  say(styleText('bold', "KAITO's quick start on this machine: from kubectl apply to Ready, as one durable Temporal workflow."));
-  say('The control plane, Karpenter and Temporal are the real programs. Nodes, GPUs and pods are simulated (KWOK).');
+  say(
+    styleText(
+      'bold',
+      "KAITO's quick start on this machine: from kubectl apply to Ready, as one durable Temporal workflow.",
+    ),
+  );
+  say('Control plane, Karpenter and Temporal are the real programs. Nodes, GPUs and pods are simulated.');
 
   say(heading('1. The local environment'));
-  const environment = await bringUp(dir, cleanup, signal);
+  const { environment, stays } = await bringUp(dir, cleanup, signal);
   const upAt = Date.now();
-  say(`  up after ${seconds(upAt - startedAt)}`);
 
   say(heading('2. Worker and bridge'));
   const product = await startProduct(environment, signal);
@@ -80,78 +79,86 @@ async function tell(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise
 
   say(heading('3. The Workspace'));
   const kubectl = kubectlOf(environment);
-  await apply(kubectl, cleanup, environment);
+  const created = await apply(kubectl, signal);
+  // In an environment that stays, a Workspace without the product would be left with nobody to release its machine.
+  if (created && stays)
+    cleanup.push(() => kubectl('delete', 'workspace', NAME, '--ignore-not-found', `--timeout=${GONE_WITHIN}`));
   const appliedAt = Date.now();
   const workspace = await Promise.race([follow(kubectl, environment, signal), product.ended]);
   const readyAt = Date.now();
 
   say(heading('4. As the quick start shows it'));
-  for (const args of [
-    ['get', 'workspace', NAME],
-    ['get', 'svc', NAME],
-  ]) {
-    say(`  ${command('kubectl', args)}`);
+  for (const args of [['get', 'workspace', NAME] as const, ['get', 'svc', NAME] as const]) {
+    say(`  ${command('kubectl', ...args)}`);
     say(indented(await kubectl(...args)));
   }
-  say('  Conditions:');
+  say('  Its conditions:');
   for (const { type, status: holds, reason } of workspace.status?.conditions ?? []) {
     say(`    ${type.padEnd(20)} ${holds.padEnd(6)} ${reason}`);
   }
-  const took = [
+  const parts = [
     `environment ${seconds(upAt - startedAt)}`,
     `worker and bridge ${seconds(atWorkAt - upAt)}`,
     `kubectl apply to Ready ${seconds(readyAt - appliedAt)}`,
   ];
-  say(`\n  Ready after ${seconds(readyAt - startedAt)} in all: ${took.join(', ')}.`);
-  say('  The pod is simulated, so no model runs in it and /chat does not answer here; on a real GPU node it does.');
+  say(`\n  Ready ${seconds(readyAt - startedAt)} after the start: ${parts.join(', ')}.`);
+  say('  The pod is simulated: no model runs in it, so /chat does not answer here.');
   say(howToGoOn(environment, workspace));
+  return product;
 }
 
-/** Brings the environment up, or uses the one that is up. At the end it is as it was found. */
-async function bringUp(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<Environment> {
+/** Brings the environment up, or uses the one that is up. In the end it is as it was found: up, stopped, or not there. */
+async function bringUp(
+  dir: string,
+  cleanup: Cleanup,
+  signal: AbortSignal,
+): Promise<{ readonly environment: Environment; readonly stays: boolean }> {
   const found = await status(dir);
-  const runs = found?.components.some(({ state }) => state === 'ready' || state === 'not ready') ?? false;
-  if (runs) say(`  ${shown(path.resolve(dir))} is up already: using it, and leaving it up`);
-  else {
-    const stop = found === undefined ? { keepLogs: true } : { keepData: true };
-    cleanup.push(() => down(dir, stop));
-  }
-  return up({
+  const stays = found?.components.some(({ state }) => state === 'ready' || state === 'not ready') ?? false;
+  if (stays) say(`  The one in ${shown(path.resolve(dir))} is up: using it, and leaving it up.`);
+  const environment = await up({
     dir,
-    parts: { kubernetes: true, karpenter: true, ...(found?.environment.temporal === undefined && { temporal: 'memory' }) },
+    parts: {
+      kubernetes: true,
+      karpenter: true,
+      ...(found?.environment.temporal === undefined ? { temporal: 'memory' as const } : {}),
+    },
     preferredPorts: WELL_KNOWN_PORTS,
     manifestFolders: PRODUCT_MANIFESTS,
     lifetime: found === undefined ? 'owner' : 'detached',
     log: (line) => say(`  ${line}`),
     signal,
   });
+  if (!stays) cleanup.push(() => down(dir, found === undefined ? { keepLogs: true } : { keepData: true }));
+  return { environment, stays: stays || found !== undefined };
 }
 
-/** Applies the manifest as a user would. A Workspace of that name that rests is told to try again; one that is going is awaited. */
-async function apply(kubectl: Kubectl, cleanup: Cleanup, environment: Environment): Promise<void> {
+/**
+ * Applies the manifest as a user would. An earlier Workspace of that name is awaited while it goes, and told to try again if it rests
+ * cancelled or failed.
+ *
+ * @returns whether the Workspace is new.
+ */
+async function apply(kubectl: Kubectl, signal: AbortSignal): Promise<boolean> {
   const json = await kubectl('get', 'workspace', NAME, '--ignore-not-found', '-o', 'json');
   const before = json === '' ? undefined : (JSON.parse(json) as Workspace);
+  const runShown = async (...args: readonly string[]): Promise<string> => {
+    signal.throwIfAborted();
+    say(`  ${command('kubectl', ...args)}`);
+    const output = await kubectl(...args);
+    say(indented(output));
+    return output;
+  };
   if (before?.metadata.deletionTimestamp !== undefined) {
-    const wait = ['wait', '--for=delete', `workspace/${NAME}`, `--timeout=${GONE_WITHIN_MS / 1_000}s`];
-    say(`  An earlier ${NAME} is being deleted.\n  ${command('kubectl', wait)}`);
-    await kubectl(...wait);
+    await runShown('wait', '--for=delete', `workspace/${NAME}`, `--timeout=${GONE_WITHIN}`);
   }
-  say(`  ${command('kubectl', ['apply', '-f', MANIFEST])}`);
-  const applied = await kubectl('apply', '-f', path.join(ROOT, MANIFEST));
-  say(indented(applied));
-  // In an environment that stays, nobody would be there to release it.
-  if (applied.includes('created')) cleanup.push(() => deleteIfStays(kubectl, environment));
-  if (before?.status?.state === 'Cancelled' || before?.status?.state === 'Failed') {
-    const retry = ['annotate', '--overwrite', 'workspace', NAME, `${ANNOTATION_RETRY}=${Date.now()}`];
-    say(`  It rests in state ${before.status.state}: asking it to try again.\n  ${command('kubectl', retry)}`);
-    await kubectl(...retry);
+  const applied = await runShown('apply', '-f', MANIFEST);
+  const state = before?.status?.state;
+  if (!applied.includes('created') && (state === 'Cancelled' || state === 'Failed')) {
+    say(`  It rests in state ${state}: told to try again.`);
+    await runShown('annotate', '--overwrite', 'workspace', NAME, `${ANNOTATION_RETRY}=${Date.now()}`);
   }
-}
-
-async function deleteIfStays(kubectl: Kubectl, environment: Environment): Promise<void> {
-  const isOurs = !(await stays.get(environment.dir));
-  if (isOurs) return;
-  await kubectl('delete', 'workspace', NAME, '--ignore-not-found', `--timeout=${GONE_WITHIN_MS / 1_000}s`);
+  return applied.includes('created');
 }
 
 /** Shows the Workspace's way until it is Ready. */
@@ -168,13 +175,59 @@ async function follow(kubectl: Kubectl, environment: Environment, signal: AbortS
         return workspace;
       }
       if (isJudged(workspace) && workspace.status?.state === 'Failed') {
-        throw new NotReadyError(whyNotReady(workspace, environment, 'It failed, and no retry by itself mends that.'));
+        throw new NotReadyError(
+          whyNotReady(workspace, environment, 'The Workspace failed, and waiting does not mend it.'),
+        );
       }
     }
-    throw new Error('the watch ended');
+    throw new Error(`the watch of ${NAME} ended`);
   } catch (error) {
     progress.end('failed');
     if (!late.aborted || signal.aborted) throw error;
-    throw new NotReadyError(whyNotReady(last, environment, `It was not Ready within ${READY_WITHIN_MS / 1_000} s.`));
+    const what = `The Workspace was not Ready within ${READY_WITHIN_MS / 1_000} s.`;
+    throw new NotReadyError(whyNotReady(last, environment, what), { cause: error });
   }
 }
+
+/** Every condition holds, for the Workspace as it is now. */
+function isReady(workspace: Workspace): boolean {
+  const { state, step, conditions = [] } = workspace.status ?? {};
+  const holds = conditions.length > 0 && conditions.every((condition) => condition.status === 'True');
+  return isJudged(workspace) && state === 'Ready' && step?.name === 'Ready' && holds;
+}
+
+async function end(cleanup: Cleanup): Promise<void> {
+  if (cleanup.length === 0) return;
+  say(heading('Ending what was brought up'));
+  for (const stop of [...cleanup].reverse()) {
+    // Whatever can't be ended, the rest is.
+    await stop().catch((error: unknown) => {
+      tellFailure(error);
+      process.exitCode = 1;
+    });
+  }
+  say('  done');
+}
+
+function tellFailure(error: unknown): void {
+  const title = styleText('red', 'The demo failed.', { stream: process.stderr });
+  process.stderr.write(`\n${title} ${error instanceof Error ? error.message : String(error)}\n`);
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  // A timer holds the process; a promise alone does not.
+  const hold = setInterval(() => undefined, 60_000);
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearInterval(hold);
+      resolve();
+    };
+    if (signal.aborted) finish();
+    else signal.addEventListener('abort', finish, { once: true });
+  });
+}
+
+main().catch((error: unknown) => {
+  tellFailure(error);
+  process.exitCode = 1;
+});

@@ -41,10 +41,7 @@ export async function startProduct(environment: Environment, signal: AbortSignal
   const imports = [require.resolve('tsx'), path.join(__dirname, 'end-with-parent.ts')];
   const child = spawn(
     process.execPath,
-    [
-      ...imports.flatMap((file) => ['--import', pathToFileURL(file).href]),
-      path.join(ROOT, 'workers', 'start.ts'),
-    ],
+    [...imports.flatMap((file) => ['--import', pathToFileURL(file).href]), path.join(ROOT, 'workers', 'start.ts')],
     {
       cwd: ROOT,
       detached: true,
@@ -59,7 +56,9 @@ export async function startProduct(environment: Environment, signal: AbortSignal
     child.once('close', (code, killedBy) => {
       if (stopping) return;
       reject(
-        new Error(`worker and bridge ended by themselves (${killedBy ?? `exit code ${code}`}). The end of ${logFile}:\n${tail.join('\n')}`),
+        new Error(
+          `worker and bridge ended by themselves (${killedBy ?? `exit code ${code}`}). The end of ${logFile}:\n${tail.join('\n')}`,
+        ),
       );
     });
   });

@@ -1,33 +1,41 @@
 import { styleText } from 'node:util';
 
+import { ANNOTATION_RETRY } from '../../api/labels';
 import type { StepName, Workspace, WorkspaceStatus } from '../../api/workspace';
 
-/** What a terminal shows of a step. */
+/** What is shown of a step. */
 interface Shown {
-  readonly step: string;
+  readonly step: StepName;
   readonly attempt: number;
   readonly message: string;
-  readonly sinceMs: number;
 }
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const FRAME_MS = 100;
+const CLEAR_LINE = '\r\u001b[2K';
 
 /** Seconds for people: `0.4 s`. */
 export function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
 
+/** True when the status tells about the Workspace as it is: this generation, and the retry that was asked for last. */
+export function isJudged({ metadata, status }: Workspace): boolean {
+  const retry = metadata.annotations?.[ANNOTATION_RETRY];
+  return status?.observedGeneration === metadata.generation && (retry === undefined || status.observedRetry === retry);
+}
+
 /**
  * Shows a Workspace's way through its steps: which step, which attempt, for how long, and what it waits for. On a terminal the running step is
- * one line that changes, with a spinner; elsewhere each change is a line of its own.
+ * one line that changes; elsewhere each change is a line of its own.
  */
 export class Progress {
   readonly #out: NodeJS.WriteStream;
   readonly #startedAt = Date.now();
+  readonly #timer: NodeJS.Timeout | undefined;
   #running: Shown | undefined;
+  #stepStartedAt = Date.now();
   #status: WorkspaceStatus | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #frame = 0;
 
   constructor(out: NodeJS.WriteStream) {
@@ -36,87 +44,89 @@ export class Progress {
   }
 
   /** Shows what changed since the last call. */
-  show({ metadata, status }: Workspace): void {
-    const isJudged = status?.step !== undefined && status.observedGeneration === metadata.generation;
-    const next = isJudged ? shownOf(status) : { step: 'Accepted', attempt: 1, message: 'waiting for the bridge to start the workflow' };
+  show(workspace: Workspace): void {
+    const next = isJudged(workspace) ? shownOf(workspace.status) : TO_BE_PLANNED;
     const before = this.#running;
-    if (before?.step === next.step && before.attempt === next.attempt && before.message === next.message) return;
-    if (before !== undefined && before.step !== next.step) this.#finish(before, status);
-    this.#status = status;
-    this.#running = { ...next, sinceMs: before?.step === next.step ? before.sinceMs : Date.now() };
+    if (before?.step !== next.step) {
+      if (before !== undefined) this.#finish(before, workspace.status);
+      this.#stepStartedAt = Date.now();
+    } else if (before.attempt === next.attempt && before.message === next.message) return;
+    this.#running = next;
+    this.#status = workspace.status;
     if (this.#out.isTTY) this.#draw();
-    else if (next.step !== 'Ready') this.#line('…', this.#running, next.message);
+    // The last step has nothing to wait for: its end is all there is to tell.
+    else if (next.step !== 'Ready') this.#out.write(`  … ${line(next, this.#elapsed(), told(next))}\n`);
   }
 
-  /** Ends the display; the step that runs stays as it was shown last, as done or as failed. */
+  /** Ends the display; the step that runs stays as done or as failed. */
   end(outcome: 'done' | 'failed'): void {
     clearInterval(this.#timer);
     const running = this.#running;
     if (running === undefined) return;
-    if (outcome === 'done') this.#finish(running, this.#status);
-    else this.#line(styleText('red', '✗', { stream: this.#out }), running, running.message);
-    this.#running = undefined;
+    if (outcome === 'done') {
+      this.#stepStartedAt = this.#startedAt; // the time until Ready is the whole
+      this.#finish(running, this.#status);
+    } else this.#end(styleText('red', '✗', { stream: this.#out }), running, told(running));
   }
 
   #finish(shown: Shown, status: WorkspaceStatus | undefined): void {
-    this.#line(styleText('green', '✔', { stream: this.#out }), shown, resultOf(shown.step, status), true);
+    this.#end(styleText('green', '✔', { stream: this.#out }), shown, resultOf(shown.step, status));
+  }
+
+  #end(mark: string, shown: Shown, text: string): void {
+    this.#running = undefined;
+    this.#out.write(`${this.#out.isTTY ? CLEAR_LINE : ''}  ${mark} ${line(shown, this.#elapsed(), text)}\n`);
   }
 
   #draw(): void {
     if (this.#running === undefined) return;
     this.#frame += 1;
-    const spinner = SPINNER[this.#frame % SPINNER.length] ?? '';
-    this.#write(styleText('cyan', spinner, { stream: this.#out }), this.#running, this.#running.message, false, '');
+    const mark = styleText('cyan', SPINNER[this.#frame % SPINNER.length] ?? '', { stream: this.#out });
+    const text = line(this.#running, this.#elapsed(), told(this.#running));
+    const room = Math.max(this.#out.columns - '  ⠋ '.length - 1, 20);
+    this.#out.write(`${CLEAR_LINE}  ${mark} ${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
   }
 
-  #line(mark: string, shown: Shown, message: string, done = false): void {
-    this.#write(mark, shown, message, done, '\n');
-  }
-
-  #write(mark: string, shown: Shown, message: string, done: boolean, end: string): void {
-    const { step, attempt, sinceMs } = shown;
-    const elapsed = this.#out.isTTY || done ? Date.now() - sinceMs : Date.now() - this.#startedAt;
-    // Alone, the first attempt is the normal case; that it is the first is said while it runs.
-    const tries = done && attempt === 1 ? '' : `attempt ${attempt}: `;
-    const time = this.#out.isTTY || done ? seconds(elapsed) : `at ${seconds(elapsed)}`;
-    const head = `${step.padEnd(9)} ${time.padStart(9)}  `;
-    const body = `${head}${tries}${message}`;
-    if (!this.#out.isTTY) {
-      this.#out.write(`  ${mark} ${body}${end}`);
-      return;
-    }
-    const room = Math.max(this.#out.columns - 5, head.length);
-    const cut = end === '' && body.length > room ? `${body.slice(0, room - 1)}…` : body;
-    this.#out.write(`\r\u001b[2K  ${mark} ${cut}${end}`);
+  #elapsed(): number {
+    return Date.now() - this.#stepStartedAt;
   }
 }
 
-function shownOf(status: WorkspaceStatus): Omit<Shown, 'sinceMs'> {
-  const { step } = status;
-  const tryAgain = step?.nextTryTime === undefined ? '' : `; next try at ${step.nextTryTime.slice(11, 19)} UTC`;
-  const cause = step?.cause === undefined ? '' : `${step.cause}: `;
-  return {
-    step: step?.name ?? '',
-    attempt: step?.attempt ?? 1,
-    message: `${cause}${step?.message ?? ''}${tryAgain}`,
-  };
+function line({ step }: Shown, elapsedMs: number, text: string): string {
+  return `${step.padEnd(9)} ${seconds(elapsedMs).padStart(7)}  ${text}`;
+}
+
+function told({ attempt, message }: Shown): string {
+  return `attempt ${attempt}: ${message}`;
+}
+
+const TO_BE_PLANNED: Shown = { step: 'Plan', attempt: 1, message: 'waiting for the bridge to start its workflow' };
+
+function shownOf(status: WorkspaceStatus | undefined): Shown {
+  const step = status?.step;
+  if (step === undefined) return TO_BE_PLANNED;
+  const cause = step.cause === undefined ? '' : `${step.cause}: `;
+  const next = step.nextTryTime === undefined ? '' : `; next try at ${new Date(step.nextTryTime).toLocaleTimeString()}`;
+  return { step: step.name, attempt: step.attempt ?? 1, message: `${cause}${step.message ?? ''}${next}` };
 }
 
 /** What came of a step that is over. */
-function resultOf(step: string, status: WorkspaceStatus | undefined): string {
-  const machines = status?.machines ?? [];
-  switch (step as StepName | 'Accepted') {
-    case 'Accepted':
-      return `workflow ${status?.workflow?.id ?? ''} started`;
+function resultOf(step: StepName, status: WorkspaceStatus | undefined): string {
+  switch (step) {
     case 'Plan':
       return status?.conditions?.find(({ type }) => type === 'Planned')?.message ?? '';
     case 'Machines':
-      return machines.map(({ name, nodeName }) => `NodeClaim ${name} is node ${nodeName ?? ''}`).join(', ');
+      return (status?.machines ?? [])
+        .map(({ name, nodeName }) => `NodeClaim ${name} is node ${nodeName ?? '?'}`)
+        .join(', ');
     case 'Workload':
-      return `StatefulSet and Services ${status?.workload?.name ?? ''} applied`;
+      return `StatefulSet ${status?.workload?.name ?? ''} and its Services applied`;
     case 'Serving':
-      return 'every replica passes its readiness probe';
-    default:
+      return `every replica of StatefulSet ${status?.workload?.name ?? ''} passes its readiness probe`;
+    case 'Ready':
+    case 'Release':
+    case 'Failed':
+    case 'Cancelled':
       return status?.message ?? '';
   }
 }
