@@ -135,6 +135,10 @@ export class FakeApiServer {
     this.#faults.push({ ...fault, left: fault.times ?? 1 });
   }
 
+  clearFaults(): void {
+    this.#faults.length = 0;
+  }
+
   /** Ends every open watch: in good order, or by cutting the connection. */
   endWatches(how: 'close' | 'cut'): void {
     for (const watch of this.#watches) {
