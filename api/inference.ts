@@ -146,7 +146,7 @@ export function volume(description: string) {
   return schemaless<VolumeSource>({ description });
 }
 
-export const adapterSchema = object(
+const adapterSchema = object(
   {
     source: adapterSourceSchema,
     strength: text({

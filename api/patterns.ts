@@ -29,7 +29,7 @@ const DOMAIN_PART = '([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const REGISTRY = `(${DOMAIN_PART}([.]${DOMAIN_PART})*|\\[[a-fA-F0-9:]+\\])(:[0-9]+)?/`;
 const PATH_PART = '[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*';
 /** Image reference, as docker, containerd and the OCI tools parse it. */
-export const IMAGE = `^(${REGISTRY})?${PATH_PART}(/${PATH_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$`;
+const IMAGE = `^(${REGISTRY})?${PATH_PART}(/${PATH_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$`;
 
 /** A CEL string literal without escapes. */
 export function literal(text: string): string {

@@ -36,7 +36,7 @@ const matchExpression = object(
   },
 );
 
-export const labelSelectorSchema = object(
+const labelSelectorSchema = object(
   {
     matchLabels: stringMap({
       maxProperties: 64,
@@ -67,7 +67,7 @@ export const labelSelectorSchema = object(
   },
 );
 
-export const partitionSchema = object(
+const partitionSchema = object(
   {
     mode: oneOf(['mig', 'accelerator'], {
       description: 'mig: a MIG slice; accelerator: some of the whole GPUs of a node.',

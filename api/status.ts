@@ -2,29 +2,11 @@ import { z } from 'zod';
 import { CAUSES, type Cause } from './causes';
 import { field, int32, int64, list, object, oneOf, stringMap, text, time } from './schema';
 
-export const STATES = [
-  'Pending',
-  'Ready',
-  'NotReady',
-  'Running',
-  'Succeeded',
-  'Failed',
-  'Cancelled',
-  'Deleting',
-] as const;
+const STATES = ['Pending', 'Ready', 'NotReady', 'Running', 'Succeeded', 'Failed', 'Cancelled', 'Deleting'] as const;
 
-export const STEP_NAMES = [
-  'Plan',
-  'Machines',
-  'Workload',
-  'Serving',
-  'Ready',
-  'Release',
-  'Failed',
-  'Cancelled',
-] as const;
+const STEP_NAMES = ['Plan', 'Machines', 'Workload', 'Serving', 'Ready', 'Release', 'Failed', 'Cancelled'] as const;
 
-export const MACHINE_PHASES = [
+const MACHINE_PHASES = [
   'Pending',
   'Launched',
   'Registered',
@@ -42,7 +24,7 @@ const message = (description: string) => text({ description });
 const step = (description: string) => oneOf(STEP_NAMES, { description });
 
 /** As metav1.Condition. */
-export const conditionSchema = object(
+const conditionSchema = object(
   {
     type: text({ description: 'Name of the condition.' }),
     status: oneOf(['True', 'False', 'Unknown'], { description: 'Whether it holds.' }),
@@ -64,7 +46,7 @@ const metric = object(
   { description: 'A measured figure.' },
 );
 
-export const stepSchema = object(
+const stepSchema = object(
   {
     name: step('Name of the step.'),
     message: message('What it waits for, or why it failed.').optional(),
@@ -77,7 +59,7 @@ export const stepSchema = object(
   { description: 'The step that runs, or the one that the Workspace rests in.' },
 );
 
-export const attemptSchema = object(
+const attemptSchema = object(
   {
     step: step('The step that failed.'),
     cause,
@@ -91,7 +73,7 @@ export const attemptSchema = object(
   { description: 'A failed attempt.' },
 );
 
-export const machineSchema = object(
+const machineSchema = object(
   {
     name: text({ description: 'Name of the NodeClaim, or of the own node.' }),
     provider: text({ description: 'Who provides it: karpenter or own-nodes.' }),

@@ -4,7 +4,7 @@ import { isImage, isObjectName } from './patterns';
 import { list, object, text } from './schema';
 import { isWebUrl } from './urls';
 
-export const dataSourceSchema = object(
+const dataSourceSchema = object(
   {
     name: text({ maxLength: 253, description: 'Name of the data. Cannot be changed once set.' }).optional(),
     urls: list(text({ maxLength: 2048, description: 'An http or https address.', rules: [isWebUrl] }), {
@@ -41,7 +41,7 @@ export const dataSourceSchema = object(
   },
 );
 
-export const dataDestinationSchema = object(
+const dataDestinationSchema = object(
   {
     volumeSource: volume('A volume of Kubernetes that receives the results, as in a Pod.').optional(),
     image: text({
