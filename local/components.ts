@@ -25,7 +25,7 @@ export function componentNames(parts: Parts): readonly ComponentName[] {
     ...(parts.kubernetes
       ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const)
       : []),
-    ...(parts.karpenter ? (['karpenter'] as const) : []),
+    ...(parts.karpenter === true ? (['karpenter'] as const) : []),
   ];
 }
 
@@ -36,7 +36,7 @@ export function programNames(parts: Parts): readonly ProgramName[] {
     ...(parts.kubernetes
       ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl', 'kwok'] as const)
       : []),
-    ...(parts.karpenter ? (['karpenter-kwok'] as const) : []),
+    ...(parts.karpenter === false ? [] : (['karpenter-kwok'] as const)),
   ];
 }
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { componentNames, programNames } from './components';
 import { describe, lay, removeFiles, removeIfEmpty, type Environment } from './files';
 import { watchOverOwner, type Guardian } from './guardian';
+import { prepareKarpenter } from './karpenter';
 import {
   ComponentError,
   ProcessBook,
@@ -70,7 +71,10 @@ export async function up(options: EnvironmentOptions): Promise<Environment> {
       if (options.lifetime === 'owner' && !guardians.has(dir)) guardians.set(dir, await watchOverOwner(dir));
       try {
         const folders = options.manifestFolders ?? [];
-        const apply = () => applyManifestFolders(dir, state, folders);
+        const apply = async (): Promise<void> => {
+          if (parts.karpenter === 'kinds') await prepareKarpenter(dir, state);
+          await applyManifestFolders(dir, state, folders);
+        };
         await startMissing(dir, state, apply, log, options.signal ?? new AbortController().signal);
         return describe(dir, state);
       } catch (error) {
@@ -159,7 +163,7 @@ async function existing(dir: string): Promise<State> {
 function partsOf(asked: Partial<Parts> | undefined, before: State | undefined): Parts {
   const base = before?.parts ?? { kubernetes: true, karpenter: true, temporal: 'memory' as const };
   const parts = { ...base, ...asked };
-  return { ...parts, karpenter: parts.karpenter && parts.kubernetes };
+  return { ...parts, karpenter: parts.kubernetes && parts.karpenter };
 }
 
 function locked<T>(dir: string, log: (line: string) => void, work: () => Promise<T>): Promise<T> {

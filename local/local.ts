@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { DEFAULT_DIR, PRODUCT_MANIFESTS, WELL_KNOWN_PORTS } from './defaults';
 import { down, status, up, type ComponentStatus, type Parts } from './environment';
 import { howToUse } from './how-to-use';
+import { interruption } from './interruption';
 
 interface UpFlags {
   readonly dir: string;
@@ -37,16 +38,13 @@ function main(): Promise<Command> {
 }
 
 async function bringUp(flags: UpFlags): Promise<void> {
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt).once('SIGHUP', interrupt);
   const environment = await up({
     dir: flags.dir,
     parts: { kubernetes: true, karpenter: flags.karpenter, temporal: temporalKind(flags.temporal) },
     preferredPorts: WELL_KNOWN_PORTS,
     manifestFolders: PRODUCT_MANIFESTS,
     log: say,
-    signal: interrupted.signal,
+    signal: interruption(),
   });
   say(`\nThe environment is up. Nodes and pods are simulated; the rest is real.\n${howToUse(environment)}`);
 }

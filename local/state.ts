@@ -43,7 +43,8 @@ export const PORT_NAMES: readonly PortName[] = [
 export interface Parts {
   /** etcd, the control plane and KWOK. */
   readonly kubernetes: boolean;
-  readonly karpenter: boolean;
+  /** `kinds`: its kinds, node class and node pool without Karpenter itself, for a stand-in that answers NodeClaims. */
+  readonly karpenter: boolean | 'kinds';
   /** Temporal's dev server: forgets all when it ends (`memory`), keeps it in a file, or is left out. */
   readonly temporal: 'memory' | 'file' | false;
 }
