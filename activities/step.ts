@@ -9,6 +9,7 @@ import type { StepName, Workspace, WorkspaceStatus } from '../api/workspace';
 import { workflowIdOf, type StepFailure, type StepInput, type WorkspaceRef } from '../api/workflow';
 import { toCauseError } from '../kubernetes/errors';
 import { referenceTo, type KubernetesObject } from '../kubernetes/objects';
+import { RESOURCES, type Resource } from '../kubernetes/resources';
 import type { Dependencies } from './dependencies';
 import { observe } from './observe/observation';
 import { composeStatus, type Situation } from './status/compose';
@@ -17,7 +18,7 @@ import { composeStatus, type Situation } from './status/compose';
 const HEARTBEAT_MS = 5_000;
 
 /** A burst of changes is told once; people read no faster. */
-const TELL_EVERY_MS = 1_000;
+const TELL_EVERY_MS = 2_000;
 
 /** The Workspace that a step worked on is no longer what it was. */
 export class SupersededError extends Error {
@@ -32,8 +33,8 @@ export interface StepContext {
   progress(message: string): void;
   /** Writes the Workspace's status for this step, if it changed. */
   tell(workspace: Workspace, situation: Told): Promise<WorkspaceStatus>;
-  /** Tells now, and again when the owned objects change, until stopped. */
-  follow(workspace: Workspace, situation: () => Told): Following;
+  /** Tells now (`lazily`: only if it takes a while), and again when the owned objects change, until stopped. */
+  follow(workspace: Workspace, situation: () => Told, options?: { readonly lazily: boolean }): Following;
   event(workspace: Workspace, type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
@@ -42,7 +43,7 @@ export type Told = Omit<Situation, 'workspace' | 'facts' | 'step' | 'now' | 'gen
 
 export interface Following {
   /** The first telling. */
-  readonly first: Promise<WorkspaceStatus>;
+  readonly first: Promise<unknown>;
   /** Ends it; resolves when nothing is being written any more. */
   stop(): Promise<void>;
 }
@@ -78,7 +79,8 @@ export function defineStep<I extends StepInput, O>(
         beat();
       },
       tell: (workspace, told) => tell(deps, input, options.name, workspace, told),
-      follow: (workspace, told) => follow(deps, input.ref, () => tell(deps, input, options.name, workspace, told())),
+      follow: (workspace, told, { lazily } = { lazily: false }) =>
+        follow(deps, input.ref, () => tell(deps, input, options.name, workspace, told()), lazily),
       event: (workspace, type, reason, text) =>
         deps.events.record(referenceTo(workspace as unknown as KubernetesObject), { type, reason, message: text }),
     };
@@ -156,8 +158,13 @@ function tell(
   return deps.status.write(workspace, status);
 }
 
-function follow(deps: Dependencies, ref: WorkspaceRef, tellNow: () => Promise<WorkspaceStatus>): Following {
-  const first = tellNow();
+function follow(
+  deps: Dependencies,
+  ref: WorkspaceRef,
+  tellNow: () => Promise<WorkspaceStatus>,
+  lazily: boolean,
+): Following {
+  const first = lazily ? Promise.resolve() : tellNow();
   let pending: Promise<unknown> = first;
   let timer: NodeJS.Timeout | undefined;
   const tellAgain = (): void => {
@@ -167,7 +174,11 @@ function follow(deps: Dependencies, ref: WorkspaceRef, tellNow: () => Promise<Wo
       deps.logger.warn('could not tell the progress of a step', { ref, error });
     });
   };
-  const unwatch = deps.world.onChange(ref, () => (timer ??= setTimeout(tellAgain, TELL_EVERY_MS)));
+  const schedule = (): void => {
+    timer ??= setTimeout(tellAgain, TELL_EVERY_MS);
+  };
+  if (lazily) schedule();
+  const unwatch = deps.world.onChange(ref, schedule);
   return {
     first,
     async stop() {
@@ -220,17 +231,28 @@ async function tellFailure(
   failure: Failure & { readonly attempt: number; readonly nextTryTime?: string },
   context: StepContext,
 ): Promise<Omit<StepFailure, 'failure'>> {
-  const workspace = deps.world.workspace(input.ref);
-  if (workspace === undefined) return {};
-  const life = { uid: workspace.metadata.uid, generation: workspace.metadata.generation };
-  context.event(workspace, 'Warning', failure.cause, `${step}: ${failure.message} ${remedyOf(failure)}`);
+  let life: StepFailure['life'];
   try {
+    const workspace = deps.world.workspace(input.ref) ?? (await readWorkspace(deps, input.ref));
+    if (workspace === undefined) return {};
+    life = { uid: workspace.metadata.uid, generation: workspace.metadata.generation };
+    context.event(workspace, 'Warning', failure.cause, `${step}: ${failure.message} ${remedyOf(failure)}`);
     const plan = input.plan === undefined ? {} : { plan: input.plan };
     const status = await context.tell(workspace, { step, message: failure.message, failure, ...plan });
     return { status, life };
   } catch (error) {
     // The failure itself matters more than that it could not be told; its cause may be the very reason.
     deps.logger.warn('could not tell a failure on the Workspace', { ref: input.ref, error });
-    return { life };
+    return { ...(life !== undefined && { life }) };
   }
+}
+
+/** The Workspace as the API server has it. */
+export function readWorkspace(
+  { client }: Dependencies,
+  ref: WorkspaceRef,
+  signal?: AbortSignal,
+): Promise<(Workspace & KubernetesObject) | undefined> {
+  const resource = RESOURCES.workspaces as Resource<Workspace & KubernetesObject>;
+  return client.get(resource, ref, signal && { signal });
 }

@@ -28,8 +28,10 @@ export function refOf(workflowId: string): WorkspaceRef | undefined {
 
 /** Why the workflow should look again; shown in its history. */
 export type LookReason =
-  /** A generation that the status has not yet observed: the spec changed, or deletion was asked for. */
+  /** A generation that the status has not yet observed: the spec changed. */
   | 'generation'
+  /** Deletion was asked for. */
+  | 'deleted'
   /** The retry annotation changed. */
   | 'retry'
   /** What the owned objects say differs from what the status says, or one was edited or deleted. */

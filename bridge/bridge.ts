@@ -80,9 +80,15 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     if (before?.fingerprint === why.fingerprint && (why.reason === 'references' || now() - before.at < TELL_AGAIN_MS)) {
       return;
     }
-    await look(workspace, why.reason);
-    editedServices.delete(key);
+    // On record before it is sent, so that a resync meanwhile does not send it too; off the record if it can't be sent.
     told.set(key, { fingerprint: why.fingerprint, at: now() });
+    try {
+      await look(workspace, why.reason);
+    } catch (error) {
+      told.delete(key);
+      throw error;
+    }
+    editedServices.delete(key);
   }
 
   function whyEdited(key: string, { status }: Workspace): { reason: LookReason; fingerprint: string } | undefined {
@@ -155,7 +161,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       const key = keyOf(workspace.metadata);
       queue.add(key);
       const rests = workspace.status?.step?.name === 'Cancelled' && whyNotResume(workspace);
-      const isNew = now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS && workspace.status?.workflow === undefined;
+      // New ones are the queue's business; visibility may not know yet what was started a moment ago.
+      const isNew = !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS;
       if (running.has(key) || rests || isNew) continue;
       await look(workspace, 'resync');
     }

@@ -27,6 +27,8 @@ export interface Why {
 export function whyLook(workspace: Workspace, around: Surroundings): Why | undefined {
   const { status, metadata } = workspace;
   const { uid, generation } = metadata;
+  const isDeleting = metadata.deletionTimestamp !== undefined;
+  if (isDeleting && status?.step?.name !== 'Release') return why('deleted', uid, generation);
   if (status?.observedGeneration !== generation) return why('generation', uid, generation);
 
   const retry = metadata.annotations?.[ANNOTATION_RETRY];

@@ -10,6 +10,8 @@ export const retry = defineSignal(RETRY_SIGNAL);
 export interface DesiredState {
   /** Grows with every request that is worth converging for. */
   readonly version: number;
+  /** The newest life that was heard of is to be deleted: there is nothing to plan. */
+  readonly isDeleted: boolean;
   /** A retry was asked for since {@link observe} was last called. */
   readonly retryAsked: boolean;
   /** What is being converged on; requests that it already covers are not worth a new round. */
@@ -24,6 +26,7 @@ export function followDesiredState(): DesiredState {
   let retryAsked = false;
   let observed: Life | undefined;
   let latest: Life | undefined;
+  let deletedUid: string | undefined;
 
   setHandler(look, (request) => {
     switch (request.reason) {
@@ -32,6 +35,11 @@ export function followDesiredState(): DesiredState {
         // The very first look only says what the first plan will read anyway; `observe` compares the two.
         if (latest !== undefined && !covers(observed ?? latest, request)) version += 1;
         latest = { uid: request.uid, generation: request.generation };
+        break;
+      case 'deleted':
+        latest = { uid: request.uid, generation: request.generation };
+        if (deletedUid !== request.uid) version += 1;
+        deletedUid = request.uid;
         break;
       case 'retry':
       case 'objects':
@@ -49,6 +57,9 @@ export function followDesiredState(): DesiredState {
   return {
     get version() {
       return version;
+    },
+    get isDeleted() {
+      return deletedUid !== undefined && deletedUid === latest?.uid;
     },
     get retryAsked() {
       return retryAsked;

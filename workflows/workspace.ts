@@ -54,7 +54,9 @@ async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceR
     if (isLong()) await continueAsNew<typeof workspace>(ref, record.carry());
 
     const { version } = desired;
-    const outcome = await interruptible(desired, version, () => converge(ref, desired, record));
+    const outcome = desired.isDeleted
+      ? 'deleted'
+      : await interruptible(desired, version, () => converge(ref, desired, record));
 
     switch (outcome) {
       case 'deleted':

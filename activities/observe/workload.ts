@@ -14,11 +14,15 @@ export interface WorkloadHealth {
 }
 
 /** Ready when every replica of the current revision passes its readiness probe. */
-export function observeWorkload(statefulSet: StatefulSet | undefined, pods: readonly Pod[]): WorkloadHealth {
+export function observeWorkload(
+  statefulSet: StatefulSet | undefined,
+  pods: readonly Pod[],
+  now: Date = new Date(),
+): WorkloadHealth {
   if (statefulSet === undefined) {
     return { ready: false, reason: 'WorkspaceInferenceStatusPending', message: 'Inference workload is not deployed' };
   }
-  const trouble = pods.map(troubleOf).find((found) => found !== undefined);
+  const trouble = pods.map((pod) => troubleOf(pod, now)).find((found) => found !== undefined);
   const replicas = statefulSet.spec.replicas ?? 1;
   const { readyReplicas = 0, updatedReplicas = 0, observedGeneration = 0 } = statefulSet.status ?? {};
   const current = observedGeneration >= (statefulSet.metadata.generation ?? 0);
@@ -40,6 +44,9 @@ export function observeWorkload(statefulSet: StatefulSet | undefined, pods: read
     message: `Inference workload is not ready: ${readyReplicas} of ${replicas} replicas ready${rollout}`,
   };
 }
+
+/** A scheduler that has not seen a new node yet says so at once, and is right a moment later. */
+const UNSCHEDULABLE_AFTER_MS = 5_000;
 
 interface Trouble {
   readonly reason: string;
@@ -64,7 +71,7 @@ const START_REASONS = new Set([
 ]);
 
 /** What is wrong with a pod, in KAITO's words; undefined while it is merely starting. */
-function troubleOf(pod: Pod): Trouble | undefined {
+function troubleOf(pod: Pod, now: Date): Trouble | undefined {
   const name = pod.metadata.name;
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   for (const container of containers) {
@@ -74,7 +81,8 @@ function troubleOf(pod: Pod): Trouble | undefined {
   if (pod.status?.phase === 'Failed') return evictionOf(pod);
 
   const scheduled = findCondition(pod, 'PodScheduled');
-  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
+  const sinceMs = now.getTime() - Date.parse(scheduled?.lastTransitionTime ?? pod.metadata.creationTimestamp);
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable' && sinceMs >= UNSCHEDULABLE_AFTER_MS) {
     const message = `pod ${name} can't be scheduled: ${scheduled.message ?? 'no node fits'}`;
     return { reason: 'Unschedulable', failure: { cause: 'Unschedulable', message } };
   }

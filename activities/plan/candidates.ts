@@ -18,6 +18,8 @@ export interface Need {
   readonly model?: Model;
   /** The user's `max-model-len`, tokens. */
   readonly contextTokens?: number;
+  /** The user's options for vLLM: some change what the cache needs. */
+  readonly options?: Readonly<Record<string, string>>;
   /** The cloud that sizes are bought from, where it is known: its retired sizes are ruled out. */
   readonly cloud?: 'azure' | 'aws' | 'other';
 }
@@ -78,7 +80,7 @@ function ownNodeCandidate(need: Need, nodes: readonly Node[]): Candidate {
 }
 
 function judge(
-  { workspace, model, contextTokens }: Need,
+  { workspace, model, contextTokens, options: config }: Need,
   base: Pick<Candidate, 'provider' | 'instanceType' | 'gpus' | 'nvme'>,
   availableNodes?: number,
 ): Candidate | string {
@@ -87,6 +89,7 @@ function judge(
   const options = {
     ...(contextTokens !== undefined && { contextTokens }),
     ...(availableNodes !== undefined && { nodeCount: availableNodes }),
+    ...(config !== undefined && { config }),
   };
   const result = fit(model, base.gpus, options);
   if (result.fits) {

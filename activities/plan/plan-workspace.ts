@@ -5,11 +5,9 @@ import { CauseError } from '../../api/causes';
 import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
 import type { Candidate, Plan, PlanOutcome, StepInput } from '../../api/workflow';
-import { RESOURCES, type Resource } from '../../kubernetes/resources';
-import type { KubernetesObject } from '../../kubernetes/objects';
 import type { Dependencies } from '../dependencies';
 import { observe } from '../observe/observation';
-import { defineStep } from '../step';
+import { defineStep, readWorkspace } from '../step';
 import { acquiring, planSummary } from '../status/compose';
 import { findCandidates } from './candidates';
 import { readInferenceConfig, resolveModel } from './references';
@@ -20,7 +18,7 @@ const UNKNOWN_DISK_GIB = 1_024;
 export function createPlanWorkspace(deps: Dependencies): (input: StepInput) => Promise<PlanOutcome> {
   return defineStep<StepInput, PlanOutcome>(deps, { name: 'Plan' }, async ({ ref }, { signal, tell, event }) => {
     // Read from the API server: the look that brought us here may be ahead of the cache.
-    const workspace = await deps.client.get(RESOURCES.workspaces as Resource<Workspace & KubernetesObject>, ref, { signal });
+    const workspace = await readWorkspace(deps, ref, signal);
     if (workspace === undefined) return { kind: 'gone' };
     const { uid, generation, deletionTimestamp } = workspace.metadata;
     if (deletionTimestamp !== undefined) return { kind: 'deleting', uid, generation };
@@ -58,6 +56,7 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
       workspace,
       ...(model !== undefined && { model }),
       ...(config.maxModelLen !== undefined && { contextTokens: config.maxModelLen }),
+      options: config.vllm,
       ...(deps.workload.cloud !== undefined && { cloud: deps.workload.cloud }),
     },
     () => deps.world.owned({ namespace: workspace.metadata.namespace, name: workspace.metadata.name }).nodes(),

@@ -7,11 +7,11 @@ import type { Workspace } from '../../api/workspace';
 import type { ReleaseInput, ReleaseOutcome, WorkspaceRef } from '../../api/workflow';
 import { isConflict, isNotFound } from '../../kubernetes/errors';
 import type { KubernetesObject } from '../../kubernetes/objects';
-import { RESOURCES, type Resource } from '../../kubernetes/resources';
+import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
 import type { Providers } from '../machines/acquire-machines';
 import type { Owner } from '../machines/provider';
-import { defineStep, type StepContext, type Told } from '../step';
+import { defineStep, readWorkspace, type StepContext, type Told } from '../step';
 
 /** Pods that take longer than this to stop go down with their machines. */
 const PODS_PATIENCE_MS = 60_000;
@@ -22,20 +22,19 @@ export function createReleaseWorkspace(
   providers: Providers,
 ): (input: ReleaseInput) => Promise<ReleaseOutcome> {
   return defineStep<ReleaseInput, ReleaseOutcome>(deps, { name: 'Release' }, async ({ ref, reason }, context) => {
-    const found = await deps.client.get(RESOURCES.workspaces as Resource<Workspace & KubernetesObject>, ref, context);
+    const found = await currentState(deps, ref, reason, context.signal);
     // After `gone`, a Workspace that is there is another life: it keeps what is its own.
     const workspace = reason === 'gone' ? undefined : found;
     const keptUid = reason === 'gone' ? found?.metadata.uid : undefined;
 
     let left = 'the workload';
     const told = (): Told => ({ message: `releasing ${left}`, ...(reason === 'cancelled' && { step: 'Release' as const }) });
-    const following = workspace && context.follow(workspace, told);
+    const following = workspace && context.follow(workspace, told, { lazily: true });
     const say = (what: string): void => {
       left = what;
       context.progress(`waiting until gone: ${what}`);
     };
     try {
-      await following?.first;
       if (workspace !== undefined) await removeWorkload(deps, workspace, context, say);
       const owner: Owner = { ...ref, isOwned: (uid) => uid !== undefined && uid !== keptUid };
       await removeMachines(deps, providers, owner, workspace, context, say);
@@ -46,7 +45,7 @@ export function createReleaseWorkspace(
     if (workspace === undefined) return { kind: 'released' };
     if (reason === 'deleted') {
       context.event(workspace, 'Normal', 'Released', 'everything that was made for the Workspace is gone');
-      await letGo(deps, ref, workspace.metadata.uid, context.signal);
+      await letGo(deps, workspace, context.signal);
       deps.status.forget(workspace.metadata.uid);
       return { kind: 'released' };
     }
@@ -117,12 +116,26 @@ function isForced({ world }: Dependencies, ref: WorkspaceRef): boolean {
   return world.workspace(ref)?.metadata.annotations?.[ANNOTATION_FORCE_DELETE] === 'true';
 }
 
+/** The Workspace to release: the cache does where it already shows the deletion, as nothing but the finalizers can change then. */
+async function currentState(
+  deps: Dependencies,
+  ref: WorkspaceRef,
+  reason: ReleaseInput['reason'],
+  signal: AbortSignal,
+): Promise<Workspace | undefined> {
+  const cached = deps.world.workspace(ref);
+  if (reason === 'deleted' && cached?.metadata.deletionTimestamp !== undefined) return cached;
+  return readWorkspace(deps, ref, signal);
+}
+
 /** Removes our finalizer, and only ours, from that very Workspace. */
-async function letGo({ client }: Dependencies, ref: WorkspaceRef, uid: string, signal: AbortSignal): Promise<void> {
+async function letGo({ client, world }: Dependencies, { metadata }: Workspace, signal: AbortSignal): Promise<void> {
+  const { namespace, name, uid } = metadata;
+  const ref: WorkspaceRef = { namespace, name };
+  let known: Pick<KubernetesObject, 'metadata'> | undefined = world.workspace(ref) as KubernetesObject | undefined;
   for (;;) {
-    const workspace = await client.get(RESOURCES.workspaces, ref, { signal });
-    if (workspace === undefined || workspace.metadata.uid !== uid) return;
-    const { resourceVersion, finalizers = [] } = workspace.metadata;
+    if (known === undefined || known.metadata.uid !== uid) return;
+    const { resourceVersion, finalizers = [] } = known.metadata;
     if (!finalizers.includes(FINALIZER)) return;
     try {
       const remaining = finalizers.filter((finalizer) => finalizer !== FINALIZER);
@@ -131,6 +144,7 @@ async function letGo({ client }: Dependencies, ref: WorkspaceRef, uid: string, s
     } catch (error) {
       if (isNotFound(error)) return;
       if (!isConflict(error)) throw error;
+      known = await client.get(RESOURCES.workspaces, ref, { signal });
     }
   }
 }

@@ -10,7 +10,7 @@ import { clientService, headlessService } from '../../manifests/services';
 import { inferenceStatefulSet } from '../../manifests/stateful-set';
 import { templateStatefulSet } from '../../manifests/template-stateful-set';
 import type { StatefulSet as StatefulSetManifest } from '../../manifests/objects';
-import { KubernetesError } from '../../kubernetes/errors';
+import { KubernetesError, isConflict } from '../../kubernetes/errors';
 import type { KubernetesObject, Manifest, StatefulSet } from '../../kubernetes/objects';
 import { RESOURCES, type Resource } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
@@ -114,14 +114,20 @@ async function applyOwned<T extends KubernetesObject>(
   signal: AbortSignal,
 ): Promise<T> {
   const { namespace, name } = manifest.metadata;
+  try {
+    // Without force: what others decided about an object is a conflict first, and a question of whose it is.
+    return await client.apply(resource, manifest, { signal, force: false });
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+  }
   const existing = await client.get(resource, { namespace, name }, { signal });
-  const owned = existing?.metadata.ownerReferences?.some(({ uid }) => uid === workspace.metadata.uid) ?? true;
-  if (!owned) {
-    const owner = existing?.metadata.ownerReferences?.map((one) => `${one.kind} ${one.name} (${one.uid})`).join(', ');
+  const owners = existing?.metadata.ownerReferences ?? [];
+  if (existing !== undefined && !owners.some(({ uid }) => uid === workspace.metadata.uid)) {
+    const owner = owners.map((one) => `${one.kind} ${one.name} (${one.uid})`).join(', ');
     throw new CauseError({
       cause: 'Conflict',
       message: `${resource.kind} '${name}' in namespace '${namespace}' exists and belongs to ${owner || 'nobody'}`,
     });
   }
-  return client.apply(resource, manifest, { signal });
+  return client.apply(resource, manifest, { signal, force: true });
 }

@@ -7,6 +7,7 @@ import type { ServingOutcome } from '../../api/workflow';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
+import { notReadySince } from '../machines/karpenter/life';
 import { observe, type Observation, type OwnedObjects } from '../observe/observation';
 import { defineStep } from '../step';
 
@@ -37,6 +38,8 @@ export function createWaitUntilServing(deps: Dependencies): (input: CandidateInp
         }
         const leaving = observation.machines.find(({ provider, phase }) => provider !== 'own-nodes' && phase === 'Deleting');
         if (leaving !== undefined) return { kind: 'lost', what: `${leaving.name} is being deleted` };
+        const dead = deadMachine(deps, observation, objects);
+        if (dead !== undefined) return { kind: 'lost', what: dead };
         if ((objects.statefulSet?.metadata.generation ?? 0) > appliedGeneration) {
           return { kind: 'lost', what: `StatefulSet ${ref.name} was edited` };
         }
@@ -80,6 +83,16 @@ function whatIsMissing(
   const own = machines.some(({ provider }) => provider === 'own-nodes');
   if (own || provided.length >= nodeCount) return undefined;
   return `${nodeCount - provided.length} of ${nodeCount} machines are gone`;
+}
+
+/** A machine that was bought and has not been ready for longer than one may take to become so is replaced by the machines step. */
+function deadMachine({ deadlines, now }: Dependencies, { machines }: Observation, objects: OwnedObjects): string | undefined {
+  const dead = machines.find(({ provider, phase, nodeName = '' }) => {
+    if (provider === 'own-nodes' || phase !== 'NotReady') return false;
+    const since = notReadySince(objects.nodeNamed(nodeName));
+    return since !== undefined && now().getTime() - since >= deadlines.gpusAllocatableMs;
+  });
+  return dead && `${dead.name}: ${dead.message ?? 'node is not ready'}`;
 }
 
 function progressOf({ conditions }: Observation): string {

@@ -20,6 +20,9 @@ import { instanceTypeOf, observeNodeClaims } from './observe';
 /** How often a machine that can't become usable is bought anew before the size is given up. */
 const MOST_REPLACEMENTS = 1;
 
+/** A node that a claim names and nobody sees for this long is gone. */
+const LOST_AFTER_MS = 10_000;
+
 /** Deadlines pass without any object changing. */
 const RECHECK_MS = 5_000;
 
@@ -103,6 +106,13 @@ async function waitUntilUsable(
 ): Promise<End> {
   const ref = { namespace: workspace.metadata.namespace, name: workspace.metadata.name };
   const lastSeen = new Map<string, NodeClaim>();
+  const phases = new Map<string, { readonly phase: string; readonly sinceMs: number }>();
+  const phaseSince = ({ uid }: Bought, phase: string): number => {
+    const known = phases.get(uid);
+    if (known?.phase === phase) return known.sinceMs;
+    phases.set(uid, { phase, sinceMs: now().getTime() });
+    return now().getTime();
+  };
   return world.until(
     ref,
     () => {
@@ -118,11 +128,16 @@ async function waitUntilUsable(
         }
         lastSeen.set(machine.uid, claim);
         const [state] = observeNodeClaims([claim], nodeNamed);
-        if (state === undefined || state.phase === 'Ready') continue;
-        if (state.phase === 'Deleting' || state.phase === 'Lost') {
+        if (state === undefined) continue;
+        const seenSinceMs = phaseSince(machine, state.phase);
+        if (state.phase === 'Ready') continue;
+        // Claims and nodes are watched separately: a claim may name a node before the node is seen.
+        const isLost = state.phase === 'Lost' && now().getTime() - seenSinceMs >= LOST_AFTER_MS;
+        if (state.phase === 'Deleting' || isLost) {
           return { kind: 'failed', failure: failureOfVanished(before ?? claim), machine };
         }
-        const failure = overdue(claim, state, deadlines, now());
+        const node = nodeNamed(claim.status?.nodeName ?? '');
+        const failure = overdue({ claim, node, seenSinceMs }, state, deadlines, now());
         if (failure !== undefined) return { kind: 'failed', failure, machine };
         waiting.push(`${machine.name}: ${state.message ?? state.phase}`);
       }

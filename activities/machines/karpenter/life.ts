@@ -3,7 +3,7 @@
  */
 import type { Cause, Failure } from '../../../api/causes';
 import type { MachineStatus } from '../../../api/workspace';
-import { findCondition, type NodeClaim } from '../../../kubernetes/objects';
+import { findCondition, type Node, type NodeClaim } from '../../../kubernetes/objects';
 import type { MachineDeadlines } from '../../dependencies';
 
 /**
@@ -36,9 +36,18 @@ export function failureOfVanished(claim: NodeClaim): Failure {
   return { cause, message: `NodeClaim ${name} was given up before launch: ${said || 'the provider gave no reason'}` };
 }
 
-/** The failure, once the claim has been in its phase for longer than it may. Times are the claim's own, so a restart does not lengthen them. */
+/** Since when a node has not been ready, milliseconds; undefined where it doesn't say. */
+export function notReadySince(node: Node | undefined): number | undefined {
+  const ready = node && findCondition(node, 'Ready');
+  return ready?.lastTransitionTime === undefined ? undefined : Date.parse(ready.lastTransitionTime);
+}
+
+/**
+ * The failure, once the claim has been in its phase for longer than it may. Times are the objects' own, so a restart does not lengthen them;
+ * only for GPUs that are missing there is no such time, and `seenSinceMs` says since when that has been seen.
+ */
 export function overdue(
-  claim: NodeClaim,
+  { claim, node, seenSinceMs }: { readonly claim: NodeClaim; readonly node: Node | undefined; readonly seenSinceMs: number },
   { phase, message = '' }: Pick<MachineStatus, 'phase' | 'message'>,
   deadlines: MachineDeadlines,
   now: Date,
@@ -52,8 +61,9 @@ export function overdue(
       case 'Registered':
         return ['initialized', since('Registered'), deadlines.initializedMs];
       case 'Initialized':
+        return ['usable', seenSinceMs, deadlines.gpusAllocatableMs];
       case 'NotReady':
-        return ['usable', since('Initialized'), deadlines.gpusAllocatableMs];
+        return ['ready', notReadySince(node) ?? seenSinceMs, deadlines.gpusAllocatableMs];
       case 'Pending':
       case 'Ready':
       case 'Deleting':
