@@ -55,13 +55,24 @@ export default tseslint.config(
         'error',
         {
           patterns: [
-            { group: ['node:*', 'fs', 'path', 'crypto', 'undici', '@kubernetes/*'], message: 'Workflow code is deterministic: do it in an activity.' },
+            {
+              group: ['node:*', 'fs', 'path', 'crypto', 'undici', '@kubernetes/*'],
+              message: 'Workflow code is deterministic: do it in an activity.',
+            },
           ],
         },
       ],
       '@typescript-eslint/no-restricted-imports': [
         'error',
-        { patterns: [{ group: ['../activities/*', '../activities/**'], allowTypeImports: true, message: 'Workflows import types of activities only.' }] },
+        {
+          patterns: [
+            {
+              group: ['../activities/*', '../activities/**'],
+              allowTypeImports: true,
+              message: 'Workflows import types of activities only.',
+            },
+          ],
+        },
       ],
     },
   },

@@ -23,7 +23,10 @@ export interface Dependencies {
   readonly status: StatusWriter;
   readonly logger: Logger;
   /** Describes a model of the Hugging Face hub that the catalogue lacks. */
-  readonly describeModel: (id: string, options: { readonly token?: string; readonly signal: AbortSignal }) => Promise<Model>;
+  readonly describeModel: (
+    id: string,
+    options: { readonly token?: string; readonly signal: AbortSignal },
+  ) => Promise<Model>;
   readonly workload: WorkloadConfiguration;
   readonly machines: MachineConfiguration;
   readonly deadlines: MachineDeadlines;

@@ -9,7 +9,7 @@ import type { StepName, Workspace, WorkspaceStatus } from '../api/workspace';
 import { workflowIdOf, type StepFailure, type StepInput, type WorkspaceRef } from '../api/workflow';
 import { toCauseError } from '../kubernetes/errors';
 import { referenceTo, type KubernetesObject } from '../kubernetes/objects';
-import { RESOURCES, type Resource } from '../kubernetes/resources';
+import { RESOURCES } from '../kubernetes/resources';
 import type { Dependencies } from './dependencies';
 import { observe } from './observe/observation';
 import { composeStatus, type Situation } from './status/compose';
@@ -30,12 +30,12 @@ export interface StepContext {
   /** Aborts when the step is to stop, for whatever reason. */
   readonly signal: AbortSignal;
   /** Says what the step waits for: heartbeat, and so pending activity in the Temporal UI. */
-  progress(message: string): void;
+  readonly progress: (message: string) => void;
   /** Writes the Workspace's status for this step, if it changed. */
-  tell(workspace: Workspace, situation: Told): Promise<WorkspaceStatus>;
+  readonly tell: (workspace: Workspace, situation: Told) => Promise<WorkspaceStatus>;
   /** Tells now (`lazily`: only if it takes a while), and again when the owned objects change, until stopped. */
-  follow(workspace: Workspace, situation: () => Told, options?: { readonly lazily: boolean }): Following;
-  event(workspace: Workspace, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  readonly follow: (workspace: Workspace, situation: () => Told, options?: { readonly lazily: boolean }) => Following;
+  readonly event: (workspace: Workspace, type: 'Normal' | 'Warning', reason: string, message: string) => void;
 }
 
 export type Told = Omit<Situation, 'workspace' | 'facts' | 'step' | 'now' | 'generation' | 'workflowUrl'> &
@@ -210,7 +210,13 @@ async function failed(
   const nextTryTime = new Date(deps.now().getTime() + delayMs).toISOString();
 
   if (failure.cause === 'Internal') deps.logger.error('step failed', { step, ref: input.ref, error });
-  const told = await tellFailure(deps, input, retryable ? step : 'Failed', { ...failure, attempt, ...(retryable && { nextTryTime }) }, context);
+  const told = await tellFailure(
+    deps,
+    input,
+    retryable ? step : 'Failed',
+    { ...failure, attempt, ...(retryable && { nextTryTime }) },
+    context,
+  );
 
   return ApplicationFailure.create({
     message: failure.message,
@@ -253,6 +259,5 @@ export function readWorkspace(
   ref: WorkspaceRef,
   signal?: AbortSignal,
 ): Promise<(Workspace & KubernetesObject) | undefined> {
-  const resource = RESOURCES.workspaces as Resource<Workspace & KubernetesObject>;
-  return client.get(resource, ref, signal && { signal });
+  return client.get(RESOURCES.workspaces, ref, signal && { signal });
 }

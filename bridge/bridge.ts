@@ -11,7 +11,7 @@ import type { KubernetesClient } from '../kubernetes/client';
 import { isNotFound } from '../kubernetes/errors';
 import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
-import { RESOURCES, keyOf, type Resource } from '../kubernetes/resources';
+import { RESOURCES, keyOf } from '../kubernetes/resources';
 import { WorkQueue } from '../kubernetes/work-queue';
 import { whyLook } from './why-look';
 import type { Workflows } from './workflows';
@@ -49,14 +49,19 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const editedServices = new Set<string>();
 
   const configMaps = new Cache<KubernetesObject>(client, {
-    resource: RESOURCES.configMaps as Resource,
+    resource: RESOURCES.configMaps,
     logger,
     metadataOnly: true,
     trim: trimConfigMap,
   }).start();
   await configMaps.synced;
 
-  const queue: WorkQueue = new WorkQueue({ name: 'bridge', logger, concurrency: 32, handle: (key) => sync(refOfKey(key)) });
+  const queue: WorkQueue = new WorkQueue({
+    name: 'bridge',
+    logger,
+    concurrency: 32,
+    handle: (key) => sync(refOfKey(key)),
+  });
 
   async function sync(ref: WorkspaceRef): Promise<void> {
     const workspace = world.workspace(ref);
@@ -120,7 +125,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     const { finalizers = [], resourceVersion } = metadata;
     if (finalizers.includes(FINALIZER)) return;
     try {
-      await client.patch(RESOURCES.workspaces, metadata, { metadata: { resourceVersion, finalizers: [...finalizers, FINALIZER] } });
+      await client.patch(RESOURCES.workspaces, metadata, {
+        metadata: { resourceVersion, finalizers: [...finalizers, FINALIZER] },
+      });
     } catch (error) {
       // A conflict brings the key back, with the Workspace as it is then.
       if (!isNotFound(error)) throw error;
@@ -149,7 +156,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     configMaps.subscribe(({ object }) => {
       const { namespace, name } = object.metadata;
       for (const workspace of world.workspaces.values()) {
-        if (workspace.metadata.namespace === namespace && workspace.inference?.config === name) queue.add(keyOf(workspace.metadata));
+        if (workspace.metadata.namespace === namespace && workspace.inference?.config === name)
+          queue.add(keyOf(workspace.metadata));
       }
     }),
   ];
@@ -162,7 +170,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       queue.add(key);
       const rests = workspace.status?.step?.name === 'Cancelled' && whyNotResume(workspace);
       // New ones are the queue's business; visibility may not know yet what was started a moment ago.
-      const isNew = !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS;
+      const isNew =
+        !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS;
       if (running.has(key) || rests || isNew) continue;
       await look(workspace, 'resync');
     }
@@ -204,5 +213,8 @@ function refOfKey(key: string): WorkspaceRef {
 /** A cluster has many ConfigMaps: of each, name and version are all that is needed. */
 function trimConfigMap(object: KubernetesObject): KubernetesObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  return { ...object, metadata: { name, uid, resourceVersion, creationTimestamp, ...(namespace !== undefined && { namespace }) } };
+  return {
+    ...object,
+    metadata: { name, uid, resourceVersion, creationTimestamp, ...(namespace !== undefined && { namespace }) },
+  };
 }

@@ -38,7 +38,11 @@ export function whyLook(workspace: Workspace, around: Surroundings): Why | undef
   if (step === 'Cancelled' || step === 'Release') return undefined;
 
   const config = workspace.inference?.config;
-  if (config !== undefined && around.configVersion !== undefined && around.configVersion !== status.inferenceConfig?.resourceVersion) {
+  if (
+    config !== undefined &&
+    around.configVersion !== undefined &&
+    around.configVersion !== status.inferenceConfig?.resourceVersion
+  ) {
     return why('references', uid, generation, around.configVersion);
   }
   return step === 'Ready' ? whyObjects(workspace, around) : undefined;

@@ -1,4 +1,5 @@
 import { GROUP } from '../api/labels';
+import type { Workspace } from '../api/workspace';
 import type {
   ConfigMap,
   ControllerRevision,
@@ -59,7 +60,7 @@ function clusterWide<T extends KubernetesObject>(
 
 /** The kinds that this product reads or writes. */
 export const RESOURCES = {
-  workspaces: namespaced(GROUP, 'v1beta1', 'workspaces', 'Workspace'),
+  workspaces: namespaced<Workspace & KubernetesObject>(GROUP, 'v1beta1', 'workspaces', 'Workspace'),
   statefulSets: namespaced<StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet'),
   controllerRevisions: namespaced<ControllerRevision>('apps', 'v1', 'controllerrevisions', 'ControllerRevision'),
   jobs: namespaced<Job>('batch', 'v1', 'jobs', 'Job'),

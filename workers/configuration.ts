@@ -22,7 +22,7 @@ const duration = (description: string, byDefault: string) =>
 
 function msOf(text: string): number | undefined {
   try {
-    const ms = msToNumber(text as `${number}s`);
+    const ms = msToNumber(text);
     return ms > 0 ? ms : undefined;
   } catch {
     return undefined;
@@ -33,7 +33,12 @@ const list = (description: string) =>
   z
     .string()
     .default('')
-    .transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+    .transform((text) =>
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    )
     .meta({ description, default: '' });
 
 const text = (description: string, byDefault?: string) =>
@@ -51,7 +56,9 @@ export const configurationSchema = z.object({
     .default('gpu-provisioner')
     .meta({ description: `Which provider serves NodeClaims: ${profileNames.join(', ')}.`, default: 'gpu-provisioner' }),
   KAITO_NODE_CLASS_NAME: text('NodeClass to use instead of the profile’s.'),
-  KAITO_NODE_CLASS_NAMES_ALLOWED: list('Further NodeClasses that a Workspace may name by annotation, separated by commas.'),
+  KAITO_NODE_CLASS_NAMES_ALLOWED: list(
+    'Further NodeClasses that a Workspace may name by annotation, separated by commas.',
+  ),
   KAITO_NODE_POOL: text('Value of the label karpenter.sh/nodepool of NodeClaims.', 'kaito'),
   KAITO_NODE_IMAGE_FAMILY: text('Node image family, unless the Workspace’s annotation names one.', 'ubuntu'),
   KAITO_TERMINATION_GRACE_PERIOD: z

@@ -124,7 +124,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 
 function temporalConfig({ temporal }: ProductOptions) {
   const loaded = loadClientConnectConfig();
-  if (temporal === undefined) return { namespace: loaded.namespace ?? 'default', connectionOptions: loaded.connectionOptions };
+  if (temporal === undefined)
+    return { namespace: loaded.namespace ?? 'default', connectionOptions: loaded.connectionOptions };
   return { namespace: temporal.namespace, connectionOptions: { address: temporal.address } };
 }
 

@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   if (role !== undefined && role !== 'worker' && role !== 'bridge') {
     program.error(`--role: '${role}' is neither worker nor bridge`);
   }
-  const roles: readonly Role[] = role === undefined ? ['worker', 'bridge'] : [role as Role];
+  const roles: readonly Role[] = role === undefined ? ['worker', 'bridge'] : [role];
 
   const configuration = readConfiguration(process.env);
   const logger = createLogger(configuration.logLevel);

@@ -3,6 +3,7 @@
  * the status still tells the truth) use.
  */
 import { CONDITIONS, observed, type Observed } from '../../api/conditions';
+import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Failure } from '../../api/causes';
 import type { MachineStatus, Workspace } from '../../api/workspace';
 import type { Node, NodeClaim, Pod, StatefulSet } from '../../kubernetes/objects';
@@ -32,15 +33,20 @@ export interface Observation {
 }
 
 /** What the machines say: provided ones when there is an instanceType, own nodes otherwise. */
-export function observeMachines(workspace: Pick<Workspace, 'resource'>, objects: OwnedObjects): readonly MachineStatus[] {
-  return workspace.resource.instanceType === undefined
-    ? observeOwnNodes(workspace, objects.nodes())
-    : observeNodeClaims(objects.nodeClaims, objects.nodeNamed);
+export function observeMachines(
+  workspace: Pick<Workspace, 'resource' | 'metadata'>,
+  objects: OwnedObjects,
+): readonly MachineStatus[] {
+  if (workspace.resource.instanceType === undefined) return observeOwnNodes(workspace, objects.nodes());
+  // The name on a claim is anybody's to write; the UID says whose it is.
+  const isOwned = ({ metadata }: NodeClaim): boolean =>
+    metadata.labels?.[LABEL_WORKSPACE_UID] === workspace.metadata.uid;
+  return observeNodeClaims(objects.nodeClaims.filter(isOwned), objects.nodeNamed);
 }
 
 /** Judges the objects for a Workspace that needs `targetNodeCount` machines. */
 export function observe(
-  workspace: Pick<Workspace, 'resource'>,
+  workspace: Pick<Workspace, 'resource' | 'metadata'>,
   targetNodeCount: number,
   objects: OwnedObjects,
 ): Observation {
@@ -51,9 +57,10 @@ export function observe(
   const workload = observeWorkload(objects.statefulSet, objects.pods);
   const serving = machinesReady && workload.ready;
 
-  const inferenceReady = workload.ready && !machinesReady
-    ? observed(CONDITIONS.inferenceReady, false, 'WorkspaceInferenceStatusPending', 'the machines are not ready')
-    : observed(CONDITIONS.inferenceReady, workload.ready, workload.reason, workload.message);
+  const inferenceReady =
+    workload.ready && !machinesReady
+      ? observed(CONDITIONS.inferenceReady, false, 'WorkspaceInferenceStatusPending', 'the machines are not ready')
+      : observed(CONDITIONS.inferenceReady, workload.ready, workload.reason, workload.message);
   const whole = serving
     ? observed(CONDITIONS.workspaceSucceeded, true, 'workspaceSucceeded', 'workspace succeeds')
     : observed(

@@ -89,7 +89,10 @@ function troubleOf(pod: Pod, now: Date): Trouble | undefined {
   return undefined;
 }
 
-function containerTroubleOf(pod: string, { name, state, lastState, restartCount }: ContainerStatus): Trouble | undefined {
+function containerTroubleOf(
+  pod: string,
+  { name, state, lastState, restartCount }: ContainerStatus,
+): Trouble | undefined {
   const waiting = state?.waiting;
   const ended = state?.terminated ?? lastState?.terminated;
   const where = `container ${name} of pod ${pod}`;

@@ -34,7 +34,11 @@ export interface World {
 }
 
 /** Starts the caches and waits until each has its first list. */
-export async function openWorld(client: KubernetesClient, logger: Logger, kinds: { readonly nodeClaims: boolean }): Promise<World> {
+export async function openWorld(
+  client: KubernetesClient,
+  logger: Logger,
+  kinds: { readonly nodeClaims: boolean },
+): Promise<World> {
   const open = <T extends KubernetesObject>(
     resource: Resource<T>,
     options: { labelSelector?: string; index?: (object: T) => readonly string[]; trim?: (object: T) => T } = {},
@@ -46,7 +50,7 @@ export async function openWorld(client: KubernetesClient, logger: Logger, kinds:
   };
   const ours = { labelSelector: LABEL_WORKSPACE, index: byWorkspace };
 
-  const workspaces = open(RESOURCES.workspaces as Resource<Workspace & KubernetesObject>);
+  const workspaces = open(RESOURCES.workspaces);
   const statefulSets = open(RESOURCES.statefulSets, { ...ours, trim: trimStatefulSet });
   const pods = open(RESOURCES.pods, { ...ours, trim: trimPod });
   const services = open(RESOURCES.services, ours);
@@ -147,7 +151,7 @@ export async function openWorld(client: KubernetesClient, logger: Logger, kinds:
             resolve(found);
           } catch (error) {
             end();
-            reject(error as Error);
+            reject(error);
           }
         };
         const stopListening = onChange(ref, look);
@@ -182,7 +186,11 @@ function trimStatefulSet(statefulSet: StatefulSet): StatefulSet {
   const { replicas, selector, template } = statefulSet.spec;
   return trimMeta({
     ...statefulSet,
-    spec: { ...(replicas !== undefined && { replicas }), selector, template: { spec: { containers: template.spec.containers.map(({ name }) => ({ name })) } } },
+    spec: {
+      ...(replicas !== undefined && { replicas }),
+      selector,
+      template: { spec: { containers: template.spec.containers.map(({ name }) => ({ name })) } },
+    },
   });
 }
 

@@ -102,11 +102,20 @@ function judge(
     };
   }
   if (workspace.metadata.annotations?.[ANNOTATION_BYPASS_RESOURCE_CHECKS] === undefined) return result.reason;
-  return { ...base, nodeCount: workspace.resource.count, layout: undoubted(model, base.gpus, workspace.resource.count, contextTokens) };
+  return {
+    ...base,
+    nodeCount: workspace.resource.count,
+    layout: undoubted(model, base.gpus, workspace.resource.count, contextTokens),
+  };
 }
 
 /** The plain layout for those who know better than the estimator: all GPUs of a node together, nodes one after the other. */
-function undoubted(model: Model, gpus: NodeGpus, nodeCount: number, contextTokens?: number): NonNullable<Candidate['layout']> {
+function undoubted(
+  model: Model,
+  gpus: NodeGpus,
+  nodeCount: number,
+  contextTokens?: number,
+): NonNullable<Candidate['layout']> {
   return {
     tensorParallel: gpus.count,
     dataParallel: 1,

@@ -79,9 +79,11 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
 function inUseFirst(deps: Dependencies, workspace: Workspace, candidates: readonly Candidate[]): readonly Candidate[] {
   const { namespace, name, uid } = workspace.metadata;
   const inUse = deps.status.latest(workspace).status?.instanceType;
-  const bought = deps.world.owned({ namespace, name }).nodeClaims.some(
-    (claim) => claim.metadata.deletionTimestamp === undefined && claim.metadata.labels?.[LABEL_WORKSPACE_UID] === uid,
-  );
+  const bought = deps.world
+    .owned({ namespace, name })
+    .nodeClaims.some(
+      (claim) => claim.metadata.deletionTimestamp === undefined && claim.metadata.labels?.[LABEL_WORKSPACE_UID] === uid,
+    );
   const isInUse = ({ instanceType }: Candidate): boolean => bought && instanceType === inUse;
   return [...candidates.filter(isInUse), ...candidates.filter((candidate) => !isInUse(candidate))];
 }

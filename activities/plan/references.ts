@@ -6,7 +6,12 @@ import type { Model } from '../../api/model';
 import type { PresetSpec, Workspace, WorkspaceStatus } from '../../api/workspace';
 import { RESOURCES } from '../../kubernetes/resources';
 import { findPreset, presetNames, retiredPreset } from '../../presets/catalogue';
-import { INFERENCE_CONFIG_KEY as CONFIG_KEY, NO_INFERENCE_CONFIG, parseInferenceConfig, type InferenceConfig } from '../../presets/inference-config';
+import {
+  INFERENCE_CONFIG_KEY as CONFIG_KEY,
+  NO_INFERENCE_CONFIG,
+  parseInferenceConfig,
+  type InferenceConfig,
+} from '../../presets/inference-config';
 import { sha256 } from '../../manifests/digest';
 import type { Dependencies } from '../dependencies';
 
@@ -86,7 +91,11 @@ export async function readInferenceConfig(
   if (text === undefined) {
     const keys = Object.keys(configMap.data ?? {}).join(', ') || 'no keys';
     const message = `inference.config: ConfigMap '${name}' lacks the key ${CONFIG_KEY}; it has ${keys}`;
-    throw new CauseError({ cause: 'MissingReference', message, remedy: `Put the options under the key ${CONFIG_KEY}.` });
+    throw new CauseError({
+      cause: 'MissingReference',
+      message,
+      remedy: `Put the options under the key ${CONFIG_KEY}.`,
+    });
   }
   const { resourceVersion } = configMap.metadata;
   return { config: parseInferenceConfig(text), hash: sha256(text), inferenceConfig: { name, resourceVersion } };

@@ -28,7 +28,10 @@ export function createReleaseWorkspace(
     const keptUid = reason === 'gone' ? found?.metadata.uid : undefined;
 
     let left = 'the workload';
-    const told = (): Told => ({ message: `releasing ${left}`, ...(reason === 'cancelled' && { step: 'Release' as const }) });
+    const told = (): Told => ({
+      message: `releasing ${left}`,
+      ...(reason === 'cancelled' && { step: 'Release' as const }),
+    });
     const following = workspace && context.follow(workspace, told, { lazily: true });
     const say = (what: string): void => {
       left = what;
@@ -65,7 +68,8 @@ async function removeWorkload(
 ): Promise<void> {
   const ref = { namespace: metadata.namespace, name: metadata.name };
   const { statefulSet } = deps.world.owned(ref);
-  if (statefulSet === undefined || !statefulSet.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid)) return;
+  if (statefulSet === undefined || !statefulSet.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))
+    return;
   await deps.client.delete(RESOURCES.statefulSets, ref, { uid: statefulSet.metadata.uid, signal });
 
   const begun = deps.now().getTime();
@@ -75,7 +79,12 @@ async function removeWorkload(
       const { statefulSet: set, pods } = deps.world.owned(ref);
       if (set === undefined && pods.length === 0) return true;
       if (deps.now().getTime() - begun > PODS_PATIENCE_MS) return true;
-      say([...(set === undefined ? [] : [`StatefulSet ${ref.name}`]), ...pods.map((pod) => `Pod ${pod.metadata.name}`)].join(', '));
+      say(
+        [
+          ...(set === undefined ? [] : [`StatefulSet ${ref.name}`]),
+          ...pods.map((pod) => `Pod ${pod.metadata.name}`),
+        ].join(', '),
+      );
       return undefined;
     },
     { signal, recheckMs: RECHECK_MS },
@@ -139,7 +148,12 @@ async function letGo({ client, world }: Dependencies, { metadata }: Workspace, s
     if (!finalizers.includes(FINALIZER)) return;
     try {
       const remaining = finalizers.filter((finalizer) => finalizer !== FINALIZER);
-      await client.patch(RESOURCES.workspaces, ref, { metadata: { resourceVersion, finalizers: remaining } }, { signal });
+      await client.patch(
+        RESOURCES.workspaces,
+        ref,
+        { metadata: { resourceVersion, finalizers: remaining } },
+        { signal },
+      );
       return;
     } catch (error) {
       if (isNotFound(error)) return;

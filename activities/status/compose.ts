@@ -54,7 +54,10 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     step: {
       name: step,
       message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_CHARS),
-      startedTime: previous.step?.name === step && previous.step.startedTime !== undefined ? previous.step.startedTime : now.toISOString(),
+      startedTime:
+        previous.step?.name === step && previous.step.startedTime !== undefined
+          ? previous.step.startedTime
+          : now.toISOString(),
       ...(trouble !== undefined && { cause: trouble.cause, remedy: remedyOf(trouble) }),
       ...(failure !== undefined && { attempt: failure.attempt }),
       ...(failure?.nextTryTime !== undefined && { nextTryTime: failure.nextTryTime }),

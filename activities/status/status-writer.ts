@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubernetesClient } from '../../kubernetes/client';
 import { isConflict, isNotFound } from '../../kubernetes/errors';
-import type { Resource } from '../../kubernetes/resources';
 import { RESOURCES } from '../../kubernetes/resources';
 import { API_VERSION, KIND, type Workspace, type WorkspaceStatus } from '../../api/workspace';
 
@@ -41,7 +40,7 @@ export function createStatusWriter(client: KubernetesClient): StatusWriter {
       try {
         // The uid makes the write fail rather than touch a later Workspace of the same name.
         const manifest = { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace, uid }, status };
-        const { metadata } = await client.applyStatus(RESOURCES.workspaces as Resource, manifest, signal && { signal });
+        const { metadata } = await client.applyStatus(RESOURCES.workspaces, manifest, signal && { signal });
         writtenByUid.set(uid, { resourceVersion: BigInt(metadata.resourceVersion), status });
       } catch (error) {
         if (!isNotFound(error) && !isConflict(error)) throw error;

@@ -20,7 +20,9 @@ import { defineStep, type StepContext } from '../step';
 import { ensureRevision } from './revisions';
 import { SERVING_MESSAGE } from './wait-until-serving';
 
-export function createApplyWorkload(deps: Dependencies): (input: CandidateInput & StepInput) => Promise<WorkloadOutcome> {
+export function createApplyWorkload(
+  deps: Dependencies,
+): (input: CandidateInput & StepInput) => Promise<WorkloadOutcome> {
   return defineStep<CandidateInput, WorkloadOutcome>(
     deps,
     { name: 'Workload', life: ({ plan }) => plan },
@@ -88,15 +90,25 @@ async function applyStatefulSet(
     return await applyOwned(deps, RESOURCES.statefulSets, manifest, workspace, context.signal);
   } catch (error) {
     // Some fields of a StatefulSet can't be changed, such as its volume claim templates: the set is made anew.
-    const isImmutable = error instanceof KubernetesError && error.code === 422 && /updates to statefulset spec/.test(error.message);
+    const isImmutable =
+      error instanceof KubernetesError && error.code === 422 && /updates to statefulset spec/.test(error.message);
     if (!isImmutable) throw error;
-    context.event(workspace, 'Normal', 'WorkloadReplaced', `StatefulSet ${manifest.metadata.name} is replaced: ${error.message}`);
+    context.event(
+      workspace,
+      'Normal',
+      'WorkloadReplaced',
+      `StatefulSet ${manifest.metadata.name} is replaced: ${error.message}`,
+    );
     const { namespace, name } = manifest.metadata;
     await deps.client.delete(RESOURCES.statefulSets, { namespace, name }, { signal: context.signal });
     context.progress(`waiting until the former StatefulSet ${name} is gone`);
-    await deps.world.until({ namespace, name }, () => (deps.world.owned({ namespace, name }).statefulSet === undefined ? true : undefined), {
-      signal: context.signal,
-    });
+    await deps.world.until(
+      { namespace, name },
+      () => (deps.world.owned({ namespace, name }).statefulSet === undefined ? true : undefined),
+      {
+        signal: context.signal,
+      },
+    );
     return await applyOwned(deps, RESOURCES.statefulSets, manifest, workspace, context.signal);
   }
 }

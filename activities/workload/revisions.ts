@@ -65,7 +65,9 @@ async function prune(
   before: readonly ControllerRevision[],
   signal: AbortSignal,
 ): Promise<void> {
-  const oldest = [...before].sort((a, b) => a.revision - b.revision).slice(0, Math.max(0, before.length + 1 - MOST_REVISIONS));
+  const oldest = [...before]
+    .sort((a, b) => a.revision - b.revision)
+    .slice(0, Math.max(0, before.length + 1 - MOST_REVISIONS));
   for (const { metadata } of oldest) {
     const { namespace = '', name, uid } = metadata;
     await client.delete(RESOURCES.controllerRevisions, { namespace, name }, { uid, signal });

@@ -36,8 +36,8 @@ export function createWaitUntilServing(deps: Dependencies): (input: CandidateInp
         if (missingSince !== undefined && deps.now().getTime() - missingSince >= MISSING_FOR_MS) {
           return { kind: 'lost', what: missing ?? '' };
         }
-        const leaving = observation.machines.find(({ provider, phase }) => provider !== 'own-nodes' && phase === 'Deleting');
-        if (leaving !== undefined) return { kind: 'lost', what: `${leaving.name} is being deleted` };
+        const leaving = whatIsLeaving(observation, candidate.nodeCount);
+        if (leaving !== undefined) return { kind: 'lost', what: `${leaving} is being deleted` };
         const dead = deadMachine(deps, observation, objects);
         if (dead !== undefined) return { kind: 'lost', what: dead };
         if ((objects.statefulSet?.metadata.generation ?? 0) > appliedGeneration) {
@@ -85,8 +85,19 @@ function whatIsMissing(
   return `${nodeCount - provided.length} of ${nodeCount} machines are gone`;
 }
 
+/** A machine on its way out that nothing has replaced yet. Once it is replaced, however long it takes to go is of no concern. */
+function whatIsLeaving({ machines }: Observation, nodeCount: number): string | undefined {
+  const bought = machines.filter(({ provider }) => provider !== 'own-nodes');
+  const leaving = bought.filter(({ phase }) => phase === 'Deleting');
+  return bought.length - leaving.length < nodeCount ? leaving[0]?.name : undefined;
+}
+
 /** A machine that was bought and has not been ready for longer than one may take to become so is replaced by the machines step. */
-function deadMachine({ deadlines, now }: Dependencies, { machines }: Observation, objects: OwnedObjects): string | undefined {
+function deadMachine(
+  { deadlines, now }: Dependencies,
+  { machines }: Observation,
+  objects: OwnedObjects,
+): string | undefined {
   const dead = machines.find(({ provider, phase, nodeName = '' }) => {
     if (provider === 'own-nodes' || phase !== 'NotReady') return false;
     const since = notReadySince(objects.nodeNamed(nodeName));

@@ -94,8 +94,7 @@ async function buySlot(deps: Dependencies, claim: MachineClaim, slot: number, co
 }
 
 type End =
-  | { readonly kind: 'usable' }
-  | { readonly kind: 'failed'; readonly failure: Failure; readonly machine?: Bought };
+  { readonly kind: 'usable' } | { readonly kind: 'failed'; readonly failure: Failure; readonly machine?: Bought };
 
 /** Follows the bought machines through their phases until all are usable, one is gone, or one is overdue. */
 async function waitUntilUsable(
@@ -191,7 +190,9 @@ async function deleteClaim({ client }: Dependencies, { name, uid }: Bought, sign
 }
 
 function claimsOf({ world }: Dependencies, { namespace, name, isOwned }: Owner): readonly NodeClaim[] {
-  return world.owned({ namespace, name }).nodeClaims.filter(({ metadata }) => isOwned(metadata.labels?.[LABEL_WORKSPACE_UID]));
+  return world
+    .owned({ namespace, name })
+    .nodeClaims.filter(({ metadata }) => isOwned(metadata.labels?.[LABEL_WORKSPACE_UID]));
 }
 
 function ownerOf({ metadata: { namespace, name, uid } }: Workspace): Owner {

@@ -47,7 +47,11 @@ export function notReadySince(node: Node | undefined): number | undefined {
  * only for GPUs that are missing there is no such time, and `seenSinceMs` says since when that has been seen.
  */
 export function overdue(
-  { claim, node, seenSinceMs }: { readonly claim: NodeClaim; readonly node: Node | undefined; readonly seenSinceMs: number },
+  {
+    claim,
+    node,
+    seenSinceMs,
+  }: { readonly claim: NodeClaim; readonly node: Node | undefined; readonly seenSinceMs: number },
   { phase, message = '' }: Pick<MachineStatus, 'phase' | 'message'>,
   deadlines: MachineDeadlines,
   now: Date,

@@ -15,7 +15,9 @@ export function createOwnNodes({ world }: Dependencies): Machines {
           const ready = nodes.filter(({ phase }) => phase === 'Ready').length;
           if (ready >= candidate.nodeCount) return true;
           const waiting = nodes.find(({ phase }) => phase !== 'Ready');
-          progress(`${ready} of ${candidate.nodeCount} own nodes ready; ${waiting?.message ?? 'waiting for more nodes to match'}`);
+          progress(
+            `${ready} of ${candidate.nodeCount} own nodes ready; ${waiting?.message ?? 'waiting for more nodes to match'}`,
+          );
           return undefined;
         },
         { signal },
