@@ -64,7 +64,7 @@ function install() {
     const npmCli = process.env.npm_execpath;
     const [command, before] =
       npmCli !== undefined && path.basename(npmCli) === 'npm-cli.js' ? [process.execPath, [npmCli]] : ['npm', []];
-    const result = spawnSync(command, [...before, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    const result = spawnSync(command, [...before, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
       cwd: root,
       stdio: ['ignore', 2, 2], // progress is no output of the entry
     });
