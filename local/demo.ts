@@ -6,8 +6,9 @@ import { Command } from 'commander';
 import { ANNOTATION_RETRY } from '../api/labels';
 import type { Workspace } from '../api/workspace';
 import { DEFAULT_DIR, PRODUCT_MANIFESTS, ROOT, WELL_KNOWN_PORTS } from './defaults';
+import type { Child } from './demo/child';
 import { kubectlOf, type Kubectl } from './demo/kubectl';
-import { startProduct, type RunningProduct } from './demo/product';
+import { startProduct } from './demo/product';
 import { Progress, isJudged, seconds } from './demo/progress';
 import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whyNotReady } from './demo/words';
 import { down, status, up, type Environment } from './environment';
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
 }
 
 /** The story, from nothing to a served model. */
-async function play(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<RunningProduct> {
+async function play(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise<Child> {
   const startedAt = Date.now();
   say(
     styleText(
@@ -72,7 +73,8 @@ async function play(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise
   const upAt = Date.now();
 
   say(heading('2. Worker and bridge'));
-  const product = await startProduct(environment, signal);
+  say('  starting; the workflow code is bundled first');
+  const product = await startProduct(environment, { signal });
   cleanup.push(() => product.stop());
   const atWorkAt = Date.now();
   say(`  at work after ${seconds(atWorkAt - upAt)}; they log to ${shown(product.logFile)}`);

@@ -1,0 +1,125 @@
+import { writeFile } from 'node:fs/promises';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { Command, InvalidArgumentError } from 'commander';
+
+import { burstNames, measureBurst, measureDeletion, measureOnes, measureRest, measureRigAlone } from './measures';
+import { report, restPer1000, type Results } from './report';
+import { startRig, type Rig } from './rig';
+
+interface Options {
+  readonly workspaces: number;
+  readonly json?: string;
+  readonly karpenter: boolean;
+  readonly idle: number;
+  readonly ones: number;
+  readonly profile?: string;
+  readonly timeout: number;
+}
+
+/** `npm run bench`: measures the product from outside on an environment of its own; docs/benchmark.md says what and how. */
+async function main(): Promise<void> {
+  const program = new Command('bench')
+    .description('Measures the product from outside, on an environment of its own.')
+    .option('--workspaces <number>', 'Workspaces to create at once', atLeast(1), 50)
+    .option(
+      '--ones <number>',
+      'Workspaces to measure one at a time on the idle system; 0 to leave that out',
+      atLeast(0),
+      20,
+    )
+    .option(
+      '--idle <seconds>',
+      'how long CPU at rest is measured, before and after the burst; 0 to leave that out',
+      atLeast(0),
+      60,
+    )
+    .option('--karpenter', 'machines by the real Karpenter instead of the test provisioner', false)
+    .option('--json <file>', 'write the results there, too')
+    .option('--profile <folder>', 'write CPU profiles of the worker during the burst there (for Chrome or VS Code)')
+    .option('--timeout <seconds>', 'longest that a phase may take', atLeast(1), 900)
+    .parse();
+  const options = program.opts<Options>();
+
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort(new Error('interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
+
+  const loadBefore = loadavg()[0] ?? 0;
+  const rig = await startRig({ karpenter: options.karpenter, log: say, signal: interrupted.signal });
+  let succeeded = false;
+  try {
+    const measured = await measure(rig, options, interrupted.signal);
+    const results: Results = {
+      workspaces: options.workspaces,
+      machines: options.karpenter ? 'karpenter' : 'test provisioner',
+      time: new Date().toISOString(),
+      host: {
+        cores: cpus().length,
+        model: cpus()[0]?.model ?? 'unknown',
+        memoryGiB: totalmem() / 2 ** 30,
+        loadBefore,
+      },
+      ...measured,
+    };
+    process.stdout.write(`\n${report(results)}\n`);
+    if (options.json !== undefined) {
+      const per1000 = restPer1000(results);
+      const all = { ...results, ...(per1000 === undefined ? {} : { restPercentPer1000: per1000 }) };
+      await writeFile(options.json, `${JSON.stringify(all, undefined, 2)}\n`);
+    }
+    succeeded = true;
+  } finally {
+    if (!succeeded) say(`logs: ${rig.logs}`);
+    await rig.stop({ keepLogs: !succeeded });
+  }
+}
+
+type Measured = Omit<Results, 'workspaces' | 'machines' | 'time' | 'host'>;
+
+async function measure(rig: Rig, options: Options, interrupted: AbortSignal): Promise<Measured> {
+  const limit = (): AbortSignal => AbortSignal.any([interrupted, AbortSignal.timeout(options.timeout * 1_000)]);
+  const names = burstNames(options.workspaces);
+
+  say('the rig alone');
+  const rigAlone = options.ones === 0 ? undefined : await measureRigAlone(rig, options.ones, limit());
+  say('one Workspace at a time');
+  // The first finds everything cold; users meet it once.
+  await measureOnes(rig, 1, limit());
+  const ones =
+    options.ones === 0 ? undefined : { count: options.ones, ...(await measureOnes(rig, options.ones, limit())) };
+  say('at rest without Workspaces');
+  const restEmpty = options.idle === 0 ? undefined : await measureRest(rig, 0, options.idle, interrupted);
+  say(`${options.workspaces} Workspaces at once`);
+  const endProfile = options.profile === undefined ? undefined : await rig.profile(options.profile);
+  const burst = await measureBurst(rig, names, limit());
+  endProfile?.();
+  say(`all are Ready after ${burst.wallSeconds.toFixed(1)} s; at rest with them`);
+  const rest = options.idle === 0 ? undefined : await measureRest(rig, names.length, options.idle, interrupted);
+  say('deleting all');
+  const deletion = await measureDeletion(rig, names, limit());
+  return {
+    burst,
+    deletion,
+    ...(ones && { ones }),
+    ...(rigAlone && { rigAlone }),
+    ...(restEmpty && { restEmpty }),
+    ...(rest && { rest }),
+  };
+}
+
+function atLeast(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It is a whole number from ${least}.`);
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`The benchmark failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

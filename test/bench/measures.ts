@@ -1,0 +1,281 @@
+/** The measurements, each a function of the rig. All times are milliseconds unless their names say otherwise. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parse } from 'yaml';
+
+import { LABEL_WORKSPACE } from '../../api/labels';
+import { API_VERSION } from '../../api/workspace';
+import { Cache } from '../../kubernetes/cache';
+import { findCondition, type Manifest, type Pod } from '../../kubernetes/objects';
+import { RESOURCES, type Resource } from '../../kubernetes/resources';
+import { ROOT } from '../../local/defaults';
+import { createLogger } from '../../workers/logging';
+import { each } from './each';
+import { activityTimes, eventCounts, running, type ActivityTimes } from './histories';
+import type { Times } from './observer';
+import { readyNode } from './provisioner';
+import type { Requests, Rig } from './rig';
+import { mean, spread, type Spread } from './statistics';
+import { cpuBetween } from './usage';
+
+const NAMESPACE = 'default';
+/** Requests of the benchmark in flight: enough that the API server is never idle. */
+const CONCURRENCY = 32;
+const POLL_MS = 20;
+/** After a phase, what follows it (Events, periodic work) is let pass before the next is measured. */
+const SETTLE_MS = 2_000;
+
+/** Time from apply. */
+export interface Latencies {
+  readonly nodeClaim: Spread;
+  readonly statefulSet: Spread;
+  readonly ready: Spread;
+}
+
+export interface Burst {
+  readonly latencies: Latencies;
+  readonly wallSeconds: number;
+  readonly cpuSeconds: Readonly<Record<string, number>>;
+  readonly peakRssMiB: Readonly<Record<string, number>>;
+  readonly requests: { readonly worker: Requests; readonly bridge: Requests };
+  readonly requestsPerWorkspace: number;
+  readonly eventsPerWorkspace: { readonly mean: number; readonly most: number };
+  readonly activities: readonly ActivityTimes[];
+  readonly provisioner?: Spread;
+}
+
+export interface Rest {
+  readonly workspaces: number;
+  readonly seconds: number;
+  /** Percent of one core, by process. */
+  readonly cpuPercent: Readonly<Record<string, number>>;
+}
+
+export interface Deletion {
+  /** Until Workspaces, NodeClaims, Nodes, StatefulSets, Pods and running workflows are gone. */
+  readonly wallSeconds: number;
+  readonly perSecond: number;
+  readonly cpuSeconds: Readonly<Record<string, number>>;
+  /** Until the garbage collector removed Services and ControllerRevisions, too. */
+  readonly nothingLeftSeconds: number;
+}
+
+/** Names of the Workspaces of a burst. */
+export function burstNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `bench-${String(index).padStart(4, '0')}`);
+}
+
+/** All created at once; ends when all are Ready. */
+export async function measureBurst(rig: Rig, names: readonly string[], signal: AbortSignal): Promise<Burst> {
+  const [cpuBefore, requestsBefore] = [await rig.usages(), await rig.requests()];
+  const startedAt = performance.now();
+  await Promise.all([apply(rig, names), untilReady(rig, names, signal)]);
+  const endedAt = performance.now();
+  const [cpuAfter, requestsAfter] = [await rig.usages(), await rig.requests()];
+
+  const requests = {
+    worker: difference(requestsBefore.worker, requestsAfter.worker),
+    bridge: difference(requestsBefore.bridge, requestsAfter.bridge),
+  };
+  const events = await eventCounts(rig.temporal, names);
+  const answers = await rig.provisionerAnswers();
+  return {
+    latencies: latencies(rig, names),
+    wallSeconds: (endedAt - startedAt) / 1_000,
+    cpuSeconds: cpuBetween(cpuBefore, cpuAfter),
+    peakRssMiB: Object.fromEntries(Object.entries(cpuAfter).map(([name, { peakRssMiB }]) => [name, peakRssMiB])),
+    requests,
+    requestsPerWorkspace: (total(requests.worker) + total(requests.bridge)) / names.length,
+    eventsPerWorkspace: { mean: mean(events), most: Math.max(...events) },
+    activities: await activityTimes(rig.temporal, names),
+    ...(answers === undefined ? {} : { provisioner: spread(answers) }),
+  };
+}
+
+/** One Workspace at a time on an idle system, each deleted before the next. */
+export async function measureOnes(rig: Rig, count: number, signal: AbortSignal): Promise<Latencies> {
+  const names = Array.from({ length: count }, (_, index) => `bench-one-${index}`);
+  for (const name of names) {
+    await apply(rig, [name]);
+    await untilReady(rig, [name], signal);
+    await remove(rig, [name]);
+    await untilGone(rig, signal);
+  }
+  return latencies(rig, names);
+}
+
+/** What the machine and the control plane need by themselves: from a StatefulSet made by hand, on a node that is ready, to its Pod's Ready. */
+export async function measureRigAlone(rig: Rig, count: number, signal: AbortSignal): Promise<Spread> {
+  const { client } = rig;
+  const node = readyNode('bench-rig', {}, '8');
+  await client.create(RESOURCES.nodes, node);
+  const pods = new Cache<Pod>(client, {
+    resource: RESOURCES.pods,
+    namespace: NAMESPACE,
+    labelSelector: 'bench=rig',
+    logger: createLogger('warn'),
+    index: ({ metadata }) => [metadata.labels?.['set'] ?? ''],
+  }).start();
+  try {
+    await pods.synced;
+    const times: number[] = [];
+    // The first finds node and caches cold; it is not counted.
+    for (let round = 0; round <= count; round += 1) {
+      const name = `bench-rig-${round}`;
+      const createdAt = performance.now();
+      await client.create(RESOURCES.statefulSets, plainStatefulSet(name, node.metadata.name));
+      await pods.waitFor(name, ([pod]) => (pod && findCondition(pod, 'Ready')?.status === 'True') || undefined, {
+        signal,
+      });
+      if (round > 0) times.push(performance.now() - createdAt);
+      await client.delete(RESOURCES.statefulSets, { namespace: NAMESPACE, name });
+      await pods.waitFor(name, (left) => (left.length === 0 ? true : undefined), { signal });
+    }
+    return spread(times);
+  } finally {
+    await pods.stop();
+    await client.delete(RESOURCES.nodes, { name: node.metadata.name });
+  }
+}
+
+/** What the processes use when nothing happens. */
+export async function measureRest(rig: Rig, workspaces: number, seconds: number, signal: AbortSignal): Promise<Rest> {
+  await delay(SETTLE_MS, undefined, { signal });
+  const before = await rig.usages();
+  const startedAt = performance.now();
+  await delay(seconds * 1_000, undefined, { signal });
+  const used = cpuBetween(before, await rig.usages());
+  const tookSeconds = (performance.now() - startedAt) / 1_000;
+  const percent = Object.entries(used).map(([name, cpuSeconds]) => [name, (100 * cpuSeconds) / tookSeconds]);
+  return { workspaces, seconds: tookSeconds, cpuPercent: Object.fromEntries(percent) as Record<string, number> };
+}
+
+/** All deleted at once; ends when nothing is left. */
+export async function measureDeletion(rig: Rig, names: readonly string[], signal: AbortSignal): Promise<Deletion> {
+  const before = await rig.usages();
+  const startedAt = performance.now();
+  await Promise.all([remove(rig, names), untilGone(rig, signal)]);
+  const wallSeconds = (performance.now() - startedAt) / 1_000;
+  const cpuSeconds = cpuBetween(before, await rig.usages());
+  await untilNothingIsLeft(rig, signal);
+  return {
+    wallSeconds,
+    perSecond: names.length / wallSeconds,
+    cpuSeconds,
+    nothingLeftSeconds: (performance.now() - startedAt) / 1_000,
+  };
+}
+
+async function apply({ client, observer }: Rig, names: readonly string[]): Promise<void> {
+  const manifest = parse(await readFile(path.join(ROOT, 'examples', 'phi-3-inference.yaml'), 'utf8')) as Manifest;
+  await each(names, CONCURRENCY, async (name) => {
+    observer.expect(name);
+    await client.create(RESOURCES.workspaces, {
+      ...manifest,
+      apiVersion: API_VERSION,
+      metadata: { name, namespace: NAMESPACE },
+    });
+  });
+}
+
+async function remove({ client }: Rig, names: readonly string[]): Promise<void> {
+  await each(names, CONCURRENCY, async (name) => {
+    await client.delete(RESOURCES.workspaces, { namespace: NAMESPACE, name });
+  });
+}
+
+async function untilReady({ observer, failed }: Rig, names: readonly string[], signal: AbortSignal): Promise<void> {
+  const missing = new Set(names);
+  const areReady = (): boolean => {
+    for (const name of missing) if (observer.times.get(name)?.ready !== undefined) missing.delete(name);
+    return missing.size === 0;
+  };
+  const why = (): string => {
+    const waiting = observer.notReady(names);
+    return `${waiting.length} of ${names.length} Workspaces are not Ready:\n  ${waiting.slice(0, 5).join('\n  ')}`;
+  };
+  await Promise.race([observer.until(areReady, why, signal), failed]);
+}
+
+async function untilGone({ observer, temporal, failed }: Rig, signal: AbortSignal): Promise<void> {
+  const nothing = (): boolean => Object.values(observer.left()).every((count) => count === 0);
+  await Promise.race([
+    observer.until(nothing, () => `still there: ${JSON.stringify(observer.left())}`, signal),
+    failed,
+  ]);
+  for (;;) {
+    const workflows = await running(temporal);
+    if (workflows === 0) return;
+    if (signal.aborted) throw new Error(`${workflows} workflows still run`, { cause: signal.reason });
+    await delay(POLL_MS);
+  }
+}
+
+/** Asks the API server itself, for every kind that the product makes. */
+async function untilNothingIsLeft({ client }: Rig, signal: AbortSignal): Promise<void> {
+  const kinds = [
+    'workspaces',
+    'nodeClaims',
+    'nodes',
+    'statefulSets',
+    'pods',
+    'services',
+    'controllerRevisions',
+  ] as const;
+  for (const kind of kinds) {
+    const labelSelector = kind === 'workspaces' ? {} : { labelSelector: LABEL_WORKSPACE };
+    for (;;) {
+      const { items } = await client.list(RESOURCES[kind] as Resource, labelSelector, { metadataOnly: true });
+      if (items.length === 0) break;
+      if (signal.aborted) throw new Error(`${items.length} ${kind} are left`, { cause: signal.reason });
+      await delay(10 * POLL_MS);
+    }
+  }
+}
+
+function latencies({ observer }: Rig, names: readonly string[]): Latencies {
+  const since = (what: 'nodeClaim' | 'statefulSet' | 'ready'): Spread =>
+    spread(
+      names.map((name) => {
+        const times: Times | undefined = observer.times.get(name);
+        return (times?.[what] ?? Number.NaN) - (times?.applied ?? Number.NaN);
+      }),
+    );
+  return { nodeClaim: since('nodeClaim'), statefulSet: since('statefulSet'), ready: since('ready') };
+}
+
+/** Watches are left out: they are opened once, however many Workspaces there are. */
+function difference(before: Requests, after: Requests): Requests {
+  return Object.fromEntries(
+    Object.entries(after)
+      .map(([key, count]) => [key, count - (before[key] ?? 0)] as const)
+      .filter(([key, count]) => count > 0 && !key.startsWith('watch ')),
+  );
+}
+
+function total(requests: Requests): number {
+  return Object.values(requests).reduce((sum, count) => sum + count, 0);
+}
+
+function plainStatefulSet(name: string, nodeName: string): Manifest {
+  const labels = { bench: 'rig', set: name };
+  const statefulSet = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name, namespace: NAMESPACE, labels },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          nodeSelector: { 'kubernetes.io/hostname': nodeName },
+          terminationGracePeriodSeconds: 0,
+          containers: [{ name: 'main', image: 'none', resources: { limits: { 'nvidia.com/gpu': '1' } } }],
+        },
+      },
+    },
+  };
+  return statefulSet;
+}

@@ -1,0 +1,179 @@
+/** The results as a plain table, against the aims. */
+import type { Burst, Deletion, Latencies, Rest } from './measures';
+import type { Spread } from './statistics';
+
+export interface Results {
+  readonly workspaces: number;
+  readonly machines: 'test provisioner' | 'karpenter';
+  readonly host: {
+    readonly cores: number;
+    readonly model: string;
+    readonly memoryGiB: number;
+    readonly loadBefore: number;
+  };
+  readonly time: string;
+  readonly ones?: Latencies & { readonly count: number };
+  readonly rigAlone?: Spread;
+  readonly burst: Burst;
+  readonly restEmpty?: Rest;
+  readonly rest?: Rest;
+  readonly deletion: Deletion;
+}
+
+/** Seconds until all are Ready, by number of Workspaces: what is aimed at, and KAITO's own controller measured the same way. */
+const BURST: Readonly<Record<number, { readonly aim: number; readonly kaito: number }>> = {
+  50: { aim: 12, kaito: 23 },
+  200: { aim: 45, kaito: 97 },
+  500: { aim: 110, kaito: 244 },
+};
+
+type Row = readonly [what: string, value: string, aim: string, kaito: string];
+
+/** The whole report. */
+export function report(results: Results): string {
+  const { host, workspaces, machines } = results;
+  const head = [
+    `${workspaces} Workspaces at once, machines by ${machines === 'karpenter' ? 'Karpenter' : 'the test provisioner'}; ${results.time}`,
+    `${host.cores} cores (${host.model}), ${host.memoryGiB.toFixed(0)} GiB, load before the start ${host.loadBefore.toFixed(1)}`,
+  ];
+  return [
+    ...head,
+    '',
+    ...table([['', 'measured', 'aim', 'KAITO'], ...rows(results)]),
+    '',
+    'Where the time went',
+    ...table([
+      ['process', 'CPU s, burst', 'CPU s, deletion', 'peak MiB', '% of a core at rest'],
+      ...processRows(results),
+    ]),
+    '',
+    ...table([
+      ['activity (sample)', 'per Workspace', 'waits p50', 'waits p99', 'runs p50', 'runs p99'],
+      ...activityRows(results),
+    ]),
+    '',
+    ...table([['API requests per Workspace', 'worker', 'bridge'], ...requestRows(results)]),
+    ...(results.burst.provisioner === undefined
+      ? []
+      : ['', `The test provisioner answered a NodeClaim in ${both(results.burst.provisioner)}.`]),
+  ].join('\n');
+}
+
+/** CPU of worker and bridge at rest with 1,000 Workspaces, percent of a core: what none cost, and what each adds. */
+export function restPer1000({ restEmpty, rest, workspaces }: Results): number | undefined {
+  if (rest === undefined || restEmpty === undefined) return undefined;
+  const ours = ({ cpuPercent }: Rest): number => (cpuPercent['worker'] ?? 0) + (cpuPercent['bridge'] ?? 0);
+  return ours(restEmpty) + (Math.max(0, ours(rest) - ours(restEmpty)) * 1_000) / workspaces;
+}
+
+function rows(results: Results): readonly Row[] {
+  const { ones, rigAlone, burst, rest, deletion, workspaces } = results;
+  const known = BURST[workspaces];
+  const per1000 = restPer1000(results);
+  return [
+    ...(ones === undefined
+      ? []
+      : ([
+          [
+            `one on an idle system (× ${ones.count}): apply → NodeClaim p50`,
+            ms(ones.nodeClaim.p50),
+            '≤ 150 ms',
+            '34 ms',
+          ],
+          ['  apply → StatefulSet p50', ms(ones.statefulSet.p50), '', ''],
+          ['  apply → Ready p50', ms(ones.ready.p50), '≤ 600 ms', '1,796 ms'],
+        ] satisfies Row[])),
+    ...(rigAlone === undefined
+      ? []
+      : ([['  the rig alone: StatefulSet → Pod Ready p50', ms(rigAlone.p50), '', '150 ms']] satisfies Row[])),
+    ['burst: all Ready after', s(burst.wallSeconds), known ? `≤ ${known.aim} s` : '', known ? `${known.kaito} s` : ''],
+    ['  apply → NodeClaim p50 / p99', both(burst.latencies.nodeClaim), '', ''],
+    ['  apply → StatefulSet p50 / p99', both(burst.latencies.statefulSet), '', ''],
+    ['  apply → Ready p50 / p99', both(burst.latencies.ready), '', ''],
+    ['  worker: CPU, peak memory', cpuAndMemory(burst, 'worker'), '', ''],
+    ['  bridge: CPU, peak memory', cpuAndMemory(burst, 'bridge'), '', ''],
+    ['  API requests per Workspace', burst.requestsPerWorkspace.toFixed(1), '≤ 25', '15.5'],
+    [
+      '  history events per Workspace (most)',
+      `${burst.eventsPerWorkspace.mean.toFixed(1)} (${burst.eventsPerWorkspace.most})`,
+      '≤ 60',
+      '–',
+    ],
+    ...(rest === undefined || per1000 === undefined
+      ? []
+      : ([
+          [
+            `at rest ${rest.seconds.toFixed(0)} s: worker + bridge, per 1,000 Workspaces`,
+            `${per1000.toFixed(2)} % of a core`,
+            '≤ 2 %',
+            '',
+          ],
+        ] satisfies Row[])),
+    ['deletion: all gone after', s(deletion.wallSeconds), '', ''],
+    ['  rate', `${deletion.perSecond.toFixed(1)} per s`, '≥ 24 per s', '24 per s'],
+    ['  garbage collected, too, after', s(deletion.nothingLeftSeconds), '', ''],
+  ];
+}
+
+function processRows({ burst, deletion, restEmpty, rest }: Results): readonly (readonly string[])[] {
+  const names = Object.keys(burst.cpuSeconds).sort((a, b) => (burst.cpuSeconds[b] ?? 0) - (burst.cpuSeconds[a] ?? 0));
+  const atRest = (name: string): string => {
+    const [empty, full] = [restEmpty, rest].map((measured) => measured?.cpuPercent[name]?.toFixed(2) ?? '–');
+    return `${empty} → ${full}`;
+  };
+  return [
+    ...names.map((name) => [
+      name,
+      (burst.cpuSeconds[name] ?? 0).toFixed(1),
+      (deletion.cpuSeconds[name] ?? 0).toFixed(1),
+      (burst.peakRssMiB[name] ?? 0).toFixed(0),
+      atRest(name),
+    ]),
+    ['all', sum(burst.cpuSeconds).toFixed(1), sum(deletion.cpuSeconds).toFixed(1), '', ''],
+  ];
+}
+
+function activityRows({ burst }: Results): readonly (readonly string[])[] {
+  return burst.activities.map(({ name, count, waitP50, waitP99, runP50, runP99 }) => [
+    name,
+    count.toFixed(1),
+    ...[waitP50, waitP99, runP50, runP99].map(ms),
+  ]);
+}
+
+function requestRows({ burst: { requests }, workspaces }: Results): readonly (readonly string[])[] {
+  const kinds = [...new Set([...Object.keys(requests.worker), ...Object.keys(requests.bridge)])].sort();
+  const per = (count = 0): string => (count === 0 ? '' : (count / workspaces).toFixed(2));
+  return kinds.map((kind) => [kind, per(requests.worker[kind]), per(requests.bridge[kind])]);
+}
+
+function sum(values: Readonly<Record<string, number>>): number {
+  return Object.values(values).reduce((total, value) => total + value, 0);
+}
+
+function cpuAndMemory({ cpuSeconds, peakRssMiB }: Burst, name: string): string {
+  return `${s(cpuSeconds[name] ?? 0)}, ${(peakRssMiB[name] ?? 0).toFixed(0)} MiB`;
+}
+
+function s(seconds: number): string {
+  return `${seconds.toFixed(1)} s`;
+}
+
+function ms(milliseconds: number): string {
+  return `${milliseconds.toFixed(0)} ms`;
+}
+
+function both({ p50, p99 }: Spread): string {
+  return `${ms(p50)} / ${ms(p99)}`;
+}
+
+/** Columns aligned: the first to the left, the others to the right. */
+function table(lines: readonly (readonly string[])[]): readonly string[] {
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? '').length)));
+  return lines.map((cells) =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('   ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,146 @@
+/** What is measured, and on what: an environment of the benchmark's own, with the worker and the bridge as processes of their own. */
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+
+import { connect, type KubernetesClient } from '../../kubernetes/client';
+import { PRODUCT_MANIFESTS } from '../../local/defaults';
+import { startChild, type Child } from '../../local/demo/child';
+import { startProduct } from '../../local/demo/product';
+import { down, status, up } from '../../local/environment';
+import { getPrograms } from '../../local/programs';
+import type { Answer, Ask } from './instrument';
+import { startObserver, type Observer } from './observer';
+import type { ProvisionerAnswer } from './provisioner';
+import { usages, type Usages } from './usage';
+
+/** Requests by verb and kind. */
+export type Requests = Readonly<Record<string, number>>;
+
+export interface Rig {
+  readonly logs: string;
+  readonly client: KubernetesClient;
+  readonly temporal: Client;
+  readonly observer: Observer;
+  /** Of the worker, the bridge, this process, and every part of the environment. */
+  usages(): Promise<Usages>;
+  requests(): Promise<{ readonly worker: Requests; readonly bridge: Requests }>;
+  /** Starts a CPU profile of the worker; the result ends it and saves it. */
+  profile(dir: string): Promise<() => void>;
+  /** How long the test provisioner took per claim, milliseconds; undefined with Karpenter. */
+  provisionerAnswers(): Promise<readonly number[] | undefined>;
+  /** Rejects when the worker, the bridge or the provisioner ended. */
+  readonly failed: Promise<never>;
+  stop(options: { readonly keepLogs: boolean }): Promise<void>;
+}
+
+export interface RigOptions {
+  readonly karpenter: boolean;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Brings all up; on failure nothing is left running. */
+export async function startRig({ karpenter, log, signal }: RigOptions): Promise<Rig> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'kaito-bench-'));
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const end of [...closing].reverse()) await end();
+  };
+  let keepLogs = true;
+  try {
+    // Karpenter's kinds are needed with the test provisioner, too; they lie beside its program.
+    const { 'karpenter-kwok': program } = await getPrograms(['karpenter-kwok'], log);
+    closing.push(() => down(dir, { keepLogs }));
+    const environment = await up({
+      dir,
+      parts: { kubernetes: true, karpenter, temporal: 'memory' },
+      manifestFolders: [...(karpenter ? [] : [program.folder]), ...PRODUCT_MANIFESTS],
+      lifetime: 'owner',
+      log,
+      signal,
+    });
+    if (environment.temporal === undefined || environment.kubeconfig === undefined)
+      throw new Error('the environment lacks a part');
+
+    const client = connect({ kubeconfig: environment.kubeconfig, userAgent: 'bench' });
+    closing.push(() => client.close());
+    const connection = await Connection.connect({ address: environment.temporal.address });
+    closing.push(() => connection.close());
+    const temporal = new Client({ connection, namespace: environment.temporal.namespace });
+
+    const children: Child[] = [];
+    const start = async (child: Promise<Child>): Promise<Child> => {
+      const started = await child;
+      children.push(started);
+      closing.push(() => started.stop());
+      return started;
+    };
+    const preload = [path.join(__dirname, 'instrument.ts')];
+    const worker = await start(startProduct(environment, { role: 'worker', preload, signal }));
+    log('worker is at work');
+    const bridge = await start(startProduct(environment, { role: 'bridge', preload, signal }));
+    log('bridge is at work');
+    const provisioner = karpenter
+      ? undefined
+      : await start(
+          startChild({
+            name: 'provisioner',
+            entry: path.join(__dirname, 'provisioner.ts'),
+            env: environment.variables,
+            logFile: path.join(environment.logs, 'provisioner.log'),
+            signal,
+          }),
+        );
+
+    const observer = await startObserver(client);
+    closing.push(() => observer.stop());
+    const components = (await status(dir))?.components ?? [];
+    const pids = {
+      worker: worker.pid,
+      bridge: bridge.pid,
+      ...Object.fromEntries(components.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid]]))),
+      ...(provisioner === undefined ? {} : { provisioner: provisioner.pid }),
+      'this benchmark': process.pid,
+    };
+
+    return {
+      logs: environment.logs,
+      client,
+      temporal,
+      observer,
+      usages: () => usages(pids),
+      async requests() {
+        const [ofWorker, ofBridge] = await Promise.all([
+          ask<Answer>(worker, 'requests'),
+          ask<Answer>(bridge, 'requests'),
+        ]);
+        return { worker: ofWorker.requests, bridge: ofBridge.requests };
+      },
+      async profile(to) {
+        await mkdir(to, { recursive: true });
+        worker.process.send('profile' satisfies Ask);
+        return () => worker.process.send({ saveProfilesTo: path.resolve(to) } satisfies Ask);
+      },
+      async provisionerAnswers() {
+        return provisioner && (await ask<ProvisionerAnswer>(provisioner, 'answers')).answers;
+      },
+      failed: Promise.race(children.map(({ ended }) => ended)),
+      async stop(options) {
+        ({ keepLogs } = options);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function ask<T>(child: Child, question: Ask | 'answers'): Promise<T> {
+  const answer = once(child.process, 'message');
+  child.process.send(question);
+  return ((await answer) as [T])[0];
+}
