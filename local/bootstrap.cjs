@@ -64,10 +64,14 @@ function install() {
     const npmCli = process.env.npm_execpath;
     const [command, before] =
       npmCli !== undefined && path.basename(npmCli) === 'npm-cli.js' ? [process.execPath, [npmCli]] : ['npm', []];
-    const result = spawnSync(command, [...before, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: root,
-      stdio: ['ignore', 2, 2], // progress is no output of the entry
-    });
+    const result = spawnSync(
+      command,
+      [...before, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+      {
+        cwd: root,
+        stdio: ['ignore', 2, 2], // progress is no output of the entry
+      },
+    );
     if (result.error) fail(`npm cannot be started: ${result.error.message}`);
     if (result.status !== 0) fail(`npm ci ended with ${result.status ?? result.signal}; its message is above`);
     fs.writeFileSync(stamp, wanted());
