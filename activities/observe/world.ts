@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { LABEL_WORKSPACE, LABEL_WORKSPACE_NAMESPACE } from '../../api/labels';
+import { toError } from '../../api/to-error';
 import type { Workspace } from '../../api/workspace';
 import type { WorkspaceRef } from '../../api/workflow';
 import { Cache } from '../../kubernetes/cache';
@@ -141,7 +142,7 @@ export async function openWorld(
         };
         const aborted = (): void => {
           end();
-          reject(signal.reason as Error);
+          reject(toError(signal.reason));
         };
         const look = (): void => {
           try {
@@ -151,7 +152,7 @@ export async function openWorld(
             resolve(found);
           } catch (error) {
             end();
-            reject(error);
+            reject(toError(error));
           }
         };
         const stopListening = onChange(ref, look);

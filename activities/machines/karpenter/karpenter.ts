@@ -37,14 +37,19 @@ export function createKarpenter(deps: Dependencies): Machines {
 async function ensure(deps: Dependencies, claim: MachineClaim, context: StepContext): Promise<Acquisition> {
   await removeUnwanted(deps, claim, context);
 
+  /** UIDs of claims that were deleted here; the cache may show them as living for a moment. */
+  const givenUp = new Set<string>();
   for (let replacements = 0; ; replacements += 1) {
-    const bought = await buyMissing(deps, claim, context);
+    const bought = await buyMissing(deps, claim, givenUp, context);
     const end = await waitUntilUsable(deps, claim, bought, context);
     if (end.kind === 'usable') return { kind: 'acquired' };
 
     const { machine, failure } = end;
     context.event(claim.workspace, 'Warning', failure.cause, failure.message);
-    if (machine !== undefined) await deleteClaim(deps, machine, context.signal);
+    if (machine !== undefined) {
+      await deleteClaim(deps, machine, context.signal);
+      givenUp.add(machine.uid);
+    }
 
     // A size that the cloud doesn't have is not asked for again at once; a machine that broke is replaced.
     const replaceable = failure.cause === 'NotReadyInTime' || failure.cause === 'MachineLost';
@@ -60,16 +65,29 @@ interface Bought {
 }
 
 /** Creates a claim for each slot that has none; a claim that is being deleted holds its slot no more. */
-async function buyMissing(deps: Dependencies, claim: MachineClaim, context: StepContext): Promise<readonly Bought[]> {
+async function buyMissing(
+  deps: Dependencies,
+  claim: MachineClaim,
+  givenUp: ReadonlySet<string>,
+  context: StepContext,
+): Promise<readonly Bought[]> {
   const slots = Array.from({ length: claim.candidate.nodeCount }, (_, slot) => slot);
-  return Promise.all(slots.map((slot) => buySlot(deps, claim, slot, context)));
+  return Promise.all(slots.map((slot) => buySlot(deps, claim, slot, givenUp, context)));
 }
 
-async function buySlot(deps: Dependencies, claim: MachineClaim, slot: number, context: StepContext): Promise<Bought> {
+async function buySlot(
+  deps: Dependencies,
+  claim: MachineClaim,
+  slot: number,
+  givenUp: ReadonlySet<string>,
+  context: StepContext,
+): Promise<Bought> {
   const { workspace, candidate } = claim;
   const { instanceType } = candidate;
   const inSlot = claimsOf(deps, ownerOf(workspace)).filter((one) => slotOf(one) === slot);
-  const living = inSlot.find((one) => isLiving(one) && instanceTypeOf(one) === instanceType);
+  const living = inSlot.find(
+    (one) => isLiving(one) && !givenUp.has(one.metadata.uid) && instanceTypeOf(one) === instanceType,
+  );
   if (living !== undefined) return boughtAs(living);
 
   // The round names the next purchase of the slot while the last one is still on its way out.
