@@ -16,7 +16,7 @@ export interface Environment {
   /** File; undefined without Kubernetes. */
   readonly kubeconfig?: string;
   readonly temporal?: { readonly address: string; readonly namespace: string; readonly uiUrl: string };
-  /** For a process that is to use it: KUBECONFIG, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, PATH with kubectl and temporal. */
+  /** For a process that is to use it: KUBECONFIG, TEMPORAL_*, what the product needs to know of it, PATH with kubectl and temporal. */
   readonly variables: Readonly<Record<string, string>>;
   /** Shell-sourceable file with the same. */
   readonly envFile: string;
@@ -126,10 +126,15 @@ export function describe(dir: string, state: State): Environment {
     ...(parts.kubernetes ? { kubeconfig: at.kubeconfig } : {}),
     ...(parts.temporal === false ? {} : { temporal }),
     variables: {
-      ...(parts.kubernetes ? { KUBECONFIG: at.kubeconfig } : {}),
+      // The simulated cluster's provider, so that `npm start` works as it is.
+      ...(parts.kubernetes ? { KUBECONFIG: at.kubeconfig, KAITO_NODE_CLASS_PROFILE: 'kwok' } : {}),
       ...(parts.temporal === false
         ? {}
-        : { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace }),
+        : {
+            TEMPORAL_ADDRESS: temporal.address,
+            TEMPORAL_NAMESPACE: temporal.namespace,
+            KAITO_TEMPORAL_UI: temporal.uiUrl,
+          }),
       PATH: `${at.bin}${path.delimiter}${process.env.PATH ?? ''}`,
     },
     envFile: at.env,
