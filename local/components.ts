@@ -199,6 +199,8 @@ const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
       `--http-port=${ports.temporalHttp}`,
       `--metrics-port=${ports.temporalMetrics}`,
       '--log-level=warn',
+      // A worker gets the activity that its workflow task scheduled with the answer, without a detour through matching.
+      '--dynamic-config-value=system.enableActivityEagerExecution=true',
       ...(parts.temporal === 'file' ? [`--db-filename=${paths(dir).temporalDatabase}`] : []),
     ],
     isReady: () => answers(`http://${LOOPBACK}:${ports.temporalHttp}/api/v1/namespaces/default`),
