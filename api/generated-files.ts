@@ -18,8 +18,8 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
       path: 'charts/kaito-temporal/policies/kaito.sh_workspaces.yaml',
       content: yaml(workspacePolicy(), workspacePolicyBinding()),
     },
-    { path: 'docs/reference/workspace.md', content: await markdown(workspaceReference()) },
-    { path: 'docs/failures.md', content: await markdown(failuresReference()) },
+    { path: 'docs/reference/workspace.md', content: await formatMarkdown(workspaceReference()) },
+    { path: 'docs/failures.md', content: await formatMarkdown(failuresReference()) },
   ];
 }
 
@@ -28,7 +28,7 @@ function yaml(...objects: readonly object[]): string {
   return `# Made by npm run generate; edit api/ instead.\n${documents.join('---\n')}`;
 }
 
-/** As `prettier --check` wants it. */
-async function markdown(text: string): Promise<string> {
+/** Markdown as `prettier --check` wants it. */
+export async function formatMarkdown(text: string): Promise<string> {
   return format(text, { parser: 'markdown', printWidth: 120, singleQuote: true });
 }

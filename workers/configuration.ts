@@ -54,7 +54,7 @@ export const configurationSchema = z.object({
   KAITO_NODE_CLASS_PROFILE: z
     .enum(profileNames)
     .default('gpu-provisioner')
-    .meta({ description: `Which provider serves NodeClaims: ${profileNames.join(', ')}.`, default: 'gpu-provisioner' }),
+    .meta({ description: 'Which provider serves NodeClaims.', default: 'gpu-provisioner' }),
   KAITO_NODE_CLASS_NAME: text('NodeClass to use instead of the profile’s.'),
   KAITO_NODE_CLASS_NAMES_ALLOWED: list(
     'Further NodeClasses that a Workspace may name by annotation, separated by commas.',

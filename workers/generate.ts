@@ -1,13 +1,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { generatedFiles } from './generated-files';
+import { formatMarkdown, generatedFiles, type GeneratedFile } from '../api/generated-files';
+import { configurationPage } from './configuration-page';
 
 /**
- * `npm run generate`: writes what is made from the schema. With `-- --check` it writes nothing and fails if a file is not as it would be made.
+ * `npm run generate`: writes what is made from the schemas of the API and of the configuration. With `-- --check` it writes nothing and fails if a
+ * file is not as it would be made.
  */
 async function main(root: string, check: boolean): Promise<void> {
   const stale: string[] = [];
-  for (const { path, content } of await generatedFiles()) {
+  for (const { path, content } of await everyFile()) {
     const file = join(root, path);
     if (contentOf(file) === content) continue;
     stale.push(path);
@@ -20,6 +22,11 @@ async function main(root: string, check: boolean): Promise<void> {
     console.error(`not as npm run generate makes it: ${stale.join(', ')}`);
     process.exitCode = 1;
   }
+}
+
+async function everyFile(): Promise<readonly GeneratedFile[]> {
+  const configuration = { path: 'docs/configuration.md', content: await formatMarkdown(configurationPage()) };
+  return [...(await generatedFiles()), configuration];
 }
 
 function contentOf(file: string): string | undefined {
