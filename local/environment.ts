@@ -22,7 +22,7 @@ import { paths, readState, type ComponentName, type Parts, type PortName, type S
 
 export type { Environment } from './files';
 export { NODE_CLASS, NODE_POOL } from './karpenter';
-export { ComponentError, type ComponentStatus } from './lifecycle';
+export type { ComponentStatus } from './lifecycle';
 export type { ComponentName, Parts, PortName } from './state';
 
 /** What to bring up, and where. */

@@ -11,16 +11,17 @@ import { useEnvironment } from '../environment';
 
 const exec = promisify(execFile);
 const shared = useEnvironment();
+const [KUBECTL, TEMPORAL] = ['kubectl', 'temporal'].map((name) => path.join(shared.bin, name)) as [string, string];
 
 const freshFolder = () => mkdtemp(path.join(tmpdir(), 'kaito-test-local-'));
 
 async function kubectl(...args: string[]): Promise<string> {
-  const { stdout } = await exec('kubectl', args, { env: { ...process.env, ...shared.variables } });
+  const { stdout } = await exec(KUBECTL, args, { env: { ...process.env, ...shared.variables } });
   return stdout;
 }
 
 async function apply(object: object): Promise<void> {
-  const child = spawn('kubectl', ['apply', '-f', '-'], {
+  const child = spawn(KUBECTL, ['apply', '-f', '-'], {
     env: { ...process.env, ...shared.variables },
     stdio: ['pipe', 'ignore', 'inherit'],
   });
@@ -126,7 +127,7 @@ describe('an environment', () => {
 
     const other = await up({ dir, parts: { karpenter: false } });
 
-    const namespaces = await exec('kubectl', ['get', 'namespaces', '-o', 'name'], {
+    const namespaces = await exec(KUBECTL, ['get', 'namespaces', '-o', 'name'], {
       env: { ...process.env, ...other.variables },
     });
     expect(namespaces.stdout).toContain('namespace/default');
@@ -191,7 +192,7 @@ describe('an environment', () => {
   it('keeps what Temporal holds in a file over down and up', async () => {
     const dir = await freshFolder();
     const temporal = (env: Readonly<Record<string, string>>, ...args: string[]) =>
-      exec('temporal', args, { env: { ...process.env, ...env } });
+      exec(TEMPORAL, args, { env: { ...process.env, ...env } });
     const first = await up({ dir, parts: { kubernetes: false, temporal: 'file' } });
     await temporal(first.variables, 'operator', 'namespace', 'create', 'kept');
 
