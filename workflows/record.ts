@@ -1,11 +1,7 @@
 /**
  * What the workflow remembers of its Workspace, and what people see of it in Temporal: search attributes and current details.
  */
-import {
-  setCurrentDetails,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Failure } from '../api/causes';
 import type { Attempt, StepInput, StepName, WorkspaceRef } from '../api/workflow';
@@ -13,6 +9,7 @@ import type { WorkspaceStatus } from '../api/workspace';
 
 /** Survives continue-as-new. */
 export interface Carried {
+  readonly uid?: string;
   readonly attempts: readonly Attempt[];
   readonly phase: string;
   readonly status?: WorkspaceStatus;
@@ -22,6 +19,8 @@ export interface WorkspaceRecord {
   readonly step: StepName;
   /** The status as last written by a step; undefined before the first. */
   readonly status: WorkspaceStatus | undefined;
+  /** Whether it is the record of this life; one that is of none yet becomes its. */
+  isOf(uid: string): boolean;
   input(): StepInput;
   enter(step: StepName): void;
   fail(failure: Failure): void;
@@ -40,18 +39,21 @@ const MOST_ATTEMPTS = 10;
 
 export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRecord {
   let step: StepName = 'Plan';
+  let lifeUid = carried?.uid;
   let attempts: readonly Attempt[] = carried?.attempts ?? [];
   let status = carried?.status;
   let phase = carried?.phase ?? 'Pending';
+  let cause: string | null = null;
   let instanceType = status?.instanceType;
   const { workflowId, runId } = workflowInfo();
 
   // One event per change of phase, not per step: lists and alerts need no more.
-  function setPhase(next: string, cause: string | null = null): void {
-    if (next === phase) return;
-    phase = next;
+  function setPhase(nextPhase: string, nextCause: string | null = null): void {
+    if (nextPhase === phase && nextCause === cause) return;
+    phase = nextPhase;
+    cause = nextCause;
     upsertSearchAttributes([
-      { key: phaseKey, value: next },
+      { key: phaseKey, value: phase },
       { key: causeKey, value: cause },
       ...(status?.instanceType === undefined || status.instanceType === instanceType
         ? []
@@ -67,13 +69,19 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
     get status() {
       return status;
     },
+    isOf(uid) {
+      lifeUid ??= uid;
+      return lifeUid === uid;
+    },
     input: () => ({
       ref,
       facts: { attempts, workflow: { id: workflowId, runID: runId } },
     }),
     enter(next) {
       step = next;
-      if (next === 'Ready') {
+      if (next === 'Machines' && phase === 'Failed') {
+        setPhase('Pending');
+      } else if (next === 'Ready') {
         setPhase('Ready');
       } else if (next === 'Release') {
         setPhase('Deleting');
@@ -93,8 +101,14 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
     addAttempt(attempt) {
       attempts = [...attempts, attempt].slice(-MOST_ATTEMPTS);
     },
-    carry: () => ({ attempts, phase, ...(status === undefined ? {} : { status }) }),
+    carry: () => ({
+      attempts,
+      phase,
+      ...(lifeUid !== undefined && { uid: lifeUid }),
+      ...(status !== undefined && { status }),
+    }),
     forget() {
+      lifeUid = undefined;
       attempts = [];
       status = undefined;
       setPhase('Pending');

@@ -1,5 +1,7 @@
 import {
+  ActivityFailure,
   CancellationScope,
+  CancelledFailure,
   continueAsNew,
   defineQuery,
   isCancellation,
@@ -17,7 +19,7 @@ import { createRecord, type Carried, type WorkspaceRecord } from './record';
 export const status = defineQuery<WorkspaceStatus | undefined>(STATUS_QUERY);
 
 /** How one convergence ended. */
-type Outcome = 'ready' | 'failed' | 'deleted' | 'gone' | 'changed';
+type Outcome = 'ready' | 'failed' | 'deleted' | 'gone' | 'replaced' | 'changed';
 
 /** After every candidate was unavailable: the pause before the list is tried again, doubled each time. */
 const CANDIDATES_PAUSE_MS = { first: 60_000, most: 600_000 };
@@ -51,7 +53,10 @@ export async function workspace(ref: WorkspaceRef, carried?: Carried): Promise<v
 async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceRecord): Promise<void> {
   for (;;) {
     // A fresh run converges first thing, so nothing that was asked before is lost.
-    if (isLong()) await continueAsNew<typeof workspace>(ref, record.carry());
+    // A cancellation would be lost with the run; what follows ends by it.
+    if (isLong() && !CancellationScope.current().consideredCancelled) {
+      await continueAsNew<typeof workspace>(ref, record.carry());
+    }
 
     const { version } = desired;
     const outcome = desired.isDeleted
@@ -64,6 +69,11 @@ async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceR
         await CancellationScope.nonCancellable(() => release(ref, record, outcome));
         // A Workspace of the same name may have been created meanwhile: its look is the proof.
         if (desired.version === version) return;
+        record.forget();
+        continue;
+      case 'replaced':
+        // Somebody took the finalizer away: what the former Workspace of this name bought is still there.
+        await release(ref, record, 'gone');
         record.forget();
         continue;
       case 'changed':
@@ -85,7 +95,9 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
     record.enter('Plan');
     const planned = await activities('plan').planWorkspace(record.input());
     if (planned.kind === 'gone') return 'gone';
-    desired.observe(planned.kind === 'deleting' ? planned : planned.plan);
+    const life = planned.kind === 'deleting' ? planned : planned.plan;
+    desired.observe(life);
+    if (!record.isOf(life.uid)) return 'replaced';
     if (planned.kind === 'deleting') return 'deleted';
     record.tell(planned.status);
     const { plan } = planned;
@@ -97,16 +109,22 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
     record.enter('Workload');
     const applied = await activities('apply workload').applyWorkload({ ...record.input(), plan, candidate });
     if (applied.kind === 'superseded') return 'changed';
-    record.tell(applied.status);
+    const { workload } = applied;
 
     record.enter('Serving');
-    const serving = await activities('wait until serving').waitUntilServing({ ...record.input(), plan, candidate });
+    const serving = await activities('wait until serving').waitUntilServing({
+      ...record.input(),
+      plan,
+      candidate,
+      workload,
+    });
     if (serving.kind !== 'serving') return 'changed';
     record.tell(serving.status);
     record.enter('Ready');
     return 'ready';
   } catch (error) {
-    if (isCancellation(error) || !isFinalFailure(error)) throw error;
+    // How a step ends that was told to stop says nothing about the Workspace.
+    if (CancellationScope.current().consideredCancelled || !isFinalFailure(error)) throw error;
     const { failure, life, status } = stepFailureOf(error);
     if (life !== undefined) desired.observe(life);
     record.tell(status);
@@ -116,7 +134,11 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
 }
 
 /** Tries the candidates in their order, again and again with growing pauses, until one's machines are usable. */
-async function acquireMachines(desired: DesiredState, record: WorkspaceRecord, plan: Plan): Promise<Candidate | 'changed'> {
+async function acquireMachines(
+  desired: DesiredState,
+  record: WorkspaceRecord,
+  plan: Plan,
+): Promise<Candidate | 'changed'> {
   for (let round = 0; ; round += 1) {
     for (const candidate of plan.candidates) {
       const summary = `${candidate.nodeCount} × ${candidate.instanceType || 'own node'}`;
@@ -148,21 +170,25 @@ async function acquireMachines(desired: DesiredState, record: WorkspaceRecord, p
 async function interruptible(desired: DesiredState, version: number, work: () => Promise<Outcome>): Promise<Outcome> {
   const scope = new CancellationScope();
   const watch = new CancellationScope();
-  const watching = watch.run(async () => {
-    await desired.askedAfter(version);
-    scope.cancel();
-  });
+  const watching = watch
+    .run(async () => {
+      await desired.askedAfter(version);
+      scope.cancel();
+    })
+    .catch((error: unknown) => {
+      if (!isCancellation(error)) throw error;
+    });
   try {
     return await scope.run(work);
   } catch (error) {
-    const interrupted = isCancellation(error) && desired.version > version;
-    if (interrupted && !CancellationScope.current().consideredCancelled) return 'changed';
-    throw error;
+    // A step that was told to stop has stopped, whatever it says: that of a killed worker times out.
+    const hasStopped = error instanceof ActivityFailure || error instanceof CancelledFailure;
+    if (!scope.consideredCancelled || !hasStopped) throw error;
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled', [], error);
+    return 'changed';
   } finally {
     watch.cancel();
-    await watching.catch((error: unknown) => {
-      if (!isCancellation(error)) throw error;
-    });
+    await watching;
   }
 }
 
