@@ -150,7 +150,10 @@ export type AcquireOutcome =
   | { readonly kind: 'unavailable'; readonly attempt: Attempt; readonly status: WorkspaceStatus }
   | Superseded;
 
-export type WorkloadOutcome = { readonly kind: 'applied'; readonly status: WorkspaceStatus } | Superseded;
+/** The workload as applied: what the serving step compares the live one with. */
+export type AppliedWorkload = NonNullable<WorkspaceStatus['workload']>;
+
+export type WorkloadOutcome = { readonly kind: 'applied'; readonly workload: AppliedWorkload } | Superseded;
 
 export type ServingOutcome =
   | { readonly kind: 'serving'; readonly status: WorkspaceStatus }
@@ -179,7 +182,9 @@ export interface WorkspaceActivities {
   /** Applies the Services, the ControllerRevision and the StatefulSet, rendered from the plan. */
   applyWorkload(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<WorkloadOutcome>;
   /** Waits until the model answers; meanwhile the status tells what is in the way. */
-  waitUntilServing(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<ServingOutcome>;
+  waitUntilServing(
+    input: StepInput & { readonly plan: Plan; readonly candidate: Candidate; readonly workload: AppliedWorkload },
+  ): Promise<ServingOutcome>;
   /** Removes the workload, then the machines, and returns when nothing owned is left. */
   releaseWorkspace(input: ReleaseInput): Promise<ReleaseOutcome>;
   /** Tells that every candidate was tried, and when the list is tried again (ISO time). */

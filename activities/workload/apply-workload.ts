@@ -18,7 +18,6 @@ import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
 import { defineStep, type StepContext } from '../step';
 import { ensureRevision } from './revisions';
-import { SERVING_MESSAGE } from './wait-until-serving';
 
 export function createApplyWorkload(
   deps: Dependencies,
@@ -46,15 +45,7 @@ export function createApplyWorkload(
       }
 
       const generation = statefulSet.metadata.generation ?? 1;
-      const status = await context.tell(workspace, {
-        plan,
-        step: 'Serving',
-        targetNodeCount: candidate.nodeCount,
-        instanceType: candidate.instanceType,
-        workload: { name: ref.name, generation, revision: String(revision), hash },
-        message: SERVING_MESSAGE,
-      });
-      return { kind: 'applied', status };
+      return { kind: 'applied', workload: { name: ref.name, generation, revision: String(revision), hash } };
     },
     { kind: 'superseded' },
   );

@@ -3,7 +3,7 @@
  * ends the wait, so that the workflow converges again.
  */
 import { remedyOf, type Failure } from '../../api/causes';
-import type { ServingOutcome } from '../../api/workflow';
+import type { AppliedWorkload, ServingOutcome } from '../../api/workflow';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
@@ -11,20 +11,21 @@ import { notReadySince } from '../machines/karpenter/life';
 import { observe, type Observation, type OwnedObjects } from '../observe/observation';
 import { defineStep } from '../step';
 
-/** Said from the moment the workload is applied. */
-export const SERVING_MESSAGE = 'waiting until the model answers';
+const SERVING_MESSAGE = 'waiting until the model answers';
 
 /** A cache may lag behind what another process made; what is missing for longer is lost. */
 const MISSING_FOR_MS = 10_000;
 
-export function createWaitUntilServing(deps: Dependencies): (input: CandidateInput) => Promise<ServingOutcome> {
-  return defineStep<CandidateInput, ServingOutcome>(
+type ServingInput = CandidateInput & { readonly workload: AppliedWorkload };
+
+export function createWaitUntilServing(deps: Dependencies): (input: ServingInput) => Promise<ServingOutcome> {
+  return defineStep<ServingInput, ServingOutcome>(
     deps,
     { name: 'Serving', life: ({ plan }) => plan },
-    async ({ ref, plan, candidate }, context) => {
+    async ({ ref, plan, candidate, workload }, context) => {
       const workspace = await currentWorkspace(deps, ref, plan, context.signal);
-      const told = { plan, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
-      const appliedGeneration = deps.status.latest(workspace).status?.workload?.generation ?? 0;
+      const told = { plan, workload, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
+      const appliedGeneration = workload.generation;
 
       let missingSince: number | undefined;
       let lastFailure: Failure | undefined;
@@ -55,7 +56,8 @@ export function createWaitUntilServing(deps: Dependencies): (input: CandidateInp
         return undefined;
       };
 
-      const following = context.follow(workspace, () => ({ ...told, message: SERVING_MESSAGE }));
+      // A workload that is up at once is told once.
+      const following = context.follow(workspace, () => ({ ...told, message: SERVING_MESSAGE }), { lazily: true });
       const outcome = await deps.world
         .until(ref, look, { signal: context.signal, recheckMs: MISSING_FOR_MS / 2 })
         .finally(() => following.stop());
