@@ -5,7 +5,7 @@ import { Command } from 'commander';
 
 import { ANNOTATION_RETRY } from '../api/labels';
 import type { Workspace } from '../api/workspace';
-import { DEFAULT_DIR, PRODUCT_MANIFESTS, ROOT, WELL_KNOWN_PORTS } from './defaults';
+import { DEFAULT_DIR, PRODUCT_MANIFESTS, WELL_KNOWN_PORTS } from './defaults';
 import type { Child } from './demo/child';
 import { kubectlOf, type Kubectl } from './demo/kubectl';
 import { startProduct } from './demo/product';

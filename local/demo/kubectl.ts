@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Workspace } from '../../api/workspace';
+import { ROOT } from '../defaults';
 import type { Environment } from '../environment';
 import { run } from '../programs/run';
 
@@ -15,11 +16,11 @@ export interface Kubectl {
   watch(name: string, signal: AbortSignal): AsyncGenerator<Workspace>;
 }
 
-/** kubectl for the environment. */
+/** kubectl for the environment, run in the repository. */
 export function kubectlOf(environment: Environment): Kubectl {
   const program = path.join(environment.bin, 'kubectl');
   const call = async (...args: readonly string[]): Promise<string> => {
-    const { code, stdout, stderrTail } = await run(program, args, { env: environment.variables });
+    const { code, stdout, stderrTail } = await run(program, args, { env: environment.variables, cwd: ROOT });
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderrTail}`);
     return stdout;
   };

@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   const rig = await startRig({ karpenter: options.karpenter, log: say, signal: interrupted.signal });
   let succeeded = false;
   try {
-    const measured = await measure(rig, options, interrupted.signal);
+    const measured = await Promise.race([measure(rig, options, interrupted.signal), rig.failed]);
     const results: Results = {
       workspaces: options.workspaces,
       machines: options.karpenter ? 'karpenter' : 'test provisioner',

@@ -11,6 +11,7 @@ import { findCondition, type Manifest, type Pod } from '../../kubernetes/objects
 import { RESOURCES, type Resource } from '../../kubernetes/resources';
 import { ROOT } from '../../local/defaults';
 import { createLogger } from '../../workers/logging';
+import { servedBetween, type Served } from './api-server';
 import { each } from './each';
 import { activityTimes, eventCounts, running, type ActivityTimes } from './histories';
 import type { Times } from './observer';
@@ -23,14 +24,25 @@ const NAMESPACE = 'default';
 /** Requests of the benchmark in flight: enough that the API server is never idle. */
 const CONCURRENCY = 32;
 const POLL_MS = 20;
+const KINDS_MADE: readonly (keyof typeof RESOURCES)[] = [
+  'workspaces',
+  'nodeClaims',
+  'nodes',
+  'statefulSets',
+  'pods',
+  'services',
+  'controllerRevisions',
+];
 /** After a phase, what follows it (Events, periodic work) is let pass before the next is measured. */
-const SETTLE_MS = 2_000;
+const SETTLE_MS = 5_000;
 
 /** Time from apply. */
 export interface Latencies {
   readonly nodeClaim: Spread;
   readonly statefulSet: Spread;
   readonly ready: Spread;
+  /** From seeing a NodeClaim until it was answered; absent with Karpenter. */
+  readonly provisioner?: Spread;
 }
 
 export interface Burst {
@@ -39,10 +51,11 @@ export interface Burst {
   readonly cpuSeconds: Readonly<Record<string, number>>;
   readonly peakRssMiB: Readonly<Record<string, number>>;
   readonly requests: { readonly worker: Requests; readonly bridge: Requests };
+  /** Of all clients, the control plane's own included. */
+  readonly apiServer: readonly (Served & { readonly sort: string })[];
   readonly requestsPerWorkspace: number;
   readonly eventsPerWorkspace: { readonly mean: number; readonly most: number };
   readonly activities: readonly ActivityTimes[];
-  readonly provisioner?: Spread;
 }
 
 export interface Rest {
@@ -68,6 +81,7 @@ export function burstNames(count: number): readonly string[] {
 
 /** All created at once; ends when all are Ready. */
 export async function measureBurst(rig: Rig, names: readonly string[], signal: AbortSignal): Promise<Burst> {
+  const servedBefore = await rig.served();
   const [cpuBefore, requestsBefore] = [await rig.usages(), await rig.requests()];
   const startedAt = performance.now();
   await Promise.all([apply(rig, names), untilReady(rig, names, signal)]);
@@ -78,18 +92,18 @@ export async function measureBurst(rig: Rig, names: readonly string[], signal: A
     worker: difference(requestsBefore.worker, requestsAfter.worker),
     bridge: difference(requestsBefore.bridge, requestsAfter.bridge),
   };
+  const apiServer = servedBetween(servedBefore, await rig.served());
   const events = await eventCounts(rig.temporal, names);
-  const answers = await rig.provisionerAnswers();
   return {
-    latencies: latencies(rig, names),
+    latencies: await latencies(rig, names),
     wallSeconds: (endedAt - startedAt) / 1_000,
     cpuSeconds: cpuBetween(cpuBefore, cpuAfter),
     peakRssMiB: Object.fromEntries(Object.entries(cpuAfter).map(([name, { peakRssMiB }]) => [name, peakRssMiB])),
     requests,
+    apiServer,
     requestsPerWorkspace: (total(requests.worker) + total(requests.bridge)) / names.length,
     eventsPerWorkspace: { mean: mean(events), most: Math.max(...events) },
     activities: await activityTimes(rig.temporal, names),
-    ...(answers === undefined ? {} : { provisioner: spread(answers) }),
   };
 }
 
@@ -102,7 +116,7 @@ export async function measureOnes(rig: Rig, count: number, signal: AbortSignal):
     await remove(rig, [name]);
     await untilGone(rig, signal);
   }
-  return latencies(rig, names);
+  return await latencies(rig, names);
 }
 
 /** What the machine and the control plane need by themselves: from a StatefulSet made by hand, on a node that is ready, to its Pod's Ready. */
@@ -185,7 +199,7 @@ async function remove({ client }: Rig, names: readonly string[]): Promise<void> 
   });
 }
 
-async function untilReady({ observer, failed }: Rig, names: readonly string[], signal: AbortSignal): Promise<void> {
+async function untilReady({ observer }: Rig, names: readonly string[], signal: AbortSignal): Promise<void> {
   const missing = new Set(names);
   const areReady = (): boolean => {
     for (const name of missing) if (observer.times.get(name)?.ready !== undefined) missing.delete(name);
@@ -195,15 +209,12 @@ async function untilReady({ observer, failed }: Rig, names: readonly string[], s
     const waiting = observer.notReady(names);
     return `${waiting.length} of ${names.length} Workspaces are not Ready:\n  ${waiting.slice(0, 5).join('\n  ')}`;
   };
-  await Promise.race([observer.until(areReady, why, signal), failed]);
+  await observer.until(areReady, why, signal);
 }
 
-async function untilGone({ observer, temporal, failed }: Rig, signal: AbortSignal): Promise<void> {
+async function untilGone({ observer, temporal }: Rig, signal: AbortSignal): Promise<void> {
   const nothing = (): boolean => Object.values(observer.left()).every((count) => count === 0);
-  await Promise.race([
-    observer.until(nothing, () => `still there: ${JSON.stringify(observer.left())}`, signal),
-    failed,
-  ]);
+  await observer.until(nothing, () => `still there: ${JSON.stringify(observer.left())}`, signal);
   for (;;) {
     const workflows = await running(temporal);
     if (workflows === 0) return;
@@ -214,19 +225,11 @@ async function untilGone({ observer, temporal, failed }: Rig, signal: AbortSigna
 
 /** Asks the API server itself, for every kind that the product makes. */
 async function untilNothingIsLeft({ client }: Rig, signal: AbortSignal): Promise<void> {
-  const kinds = [
-    'workspaces',
-    'nodeClaims',
-    'nodes',
-    'statefulSets',
-    'pods',
-    'services',
-    'controllerRevisions',
-  ] as const;
-  for (const kind of kinds) {
+  for (const kind of KINDS_MADE) {
     const labelSelector = kind === 'workspaces' ? {} : { labelSelector: LABEL_WORKSPACE };
+    const resource: Resource = RESOURCES[kind];
     for (;;) {
-      const { items } = await client.list(RESOURCES[kind] as Resource, labelSelector, { metadataOnly: true });
+      const { items } = await client.list(resource, labelSelector, { metadataOnly: true });
       if (items.length === 0) break;
       if (signal.aborted) throw new Error(`${items.length} ${kind} are left`, { cause: signal.reason });
       await delay(10 * POLL_MS);
@@ -234,15 +237,22 @@ async function untilNothingIsLeft({ client }: Rig, signal: AbortSignal): Promise
   }
 }
 
-function latencies({ observer }: Rig, names: readonly string[]): Latencies {
+async function latencies(rig: Rig, names: readonly string[]): Promise<Latencies> {
   const since = (what: 'nodeClaim' | 'statefulSet' | 'ready'): Spread =>
     spread(
       names.map((name) => {
-        const times: Times | undefined = observer.times.get(name);
+        const times: Times | undefined = rig.observer.times.get(name);
         return (times?.[what] ?? Number.NaN) - (times?.applied ?? Number.NaN);
       }),
     );
-  return { nodeClaim: since('nodeClaim'), statefulSet: since('statefulSet'), ready: since('ready') };
+  const answers = await rig.provisionerAnswers();
+  return {
+    nodeClaim: since('nodeClaim'),
+    statefulSet: since('statefulSet'),
+    ready: since('ready'),
+    // Each Workspace of the benchmark has one machine, so the last answers are theirs.
+    ...(answers === undefined ? {} : { provisioner: spread(answers.slice(-names.length)) }),
+  };
 }
 
 /** Watches are left out: they are opened once, however many Workspaces there are. */

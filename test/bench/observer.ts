@@ -41,15 +41,12 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
   const times = new Map<string, Times>();
   const listeners = new Set<() => void>();
 
-  const workspaces = new Cache(client, {
-    resource: RESOURCES.workspaces as Resource<Workspace & KubernetesObject>,
-    logger,
-  });
+  const workspaces = new Cache<Workspace & KubernetesObject>(client, { resource: RESOURCES.workspaces, logger });
   const made = MADE.map((kind) => {
-    const resource = RESOURCES[kind] as Resource;
+    const resource: Resource = RESOURCES[kind];
     return [kind, new Cache(client, { resource, logger, labelSelector: LABEL_WORKSPACE, metadataOnly: true })] as const;
   });
-  const caches: readonly Cache<never>[] = [workspaces, ...made.map(([, cache]) => cache)] as unknown as Cache<never>[];
+  const caches = [workspaces, ...made.map(([, cache]) => cache)] as const;
   for (const cache of caches) cache.start();
   await Promise.all(caches.map(({ synced }) => synced));
 

@@ -27,6 +27,8 @@ const BURST: Readonly<Record<number, { readonly aim: number; readonly kaito: num
   500: { aim: 110, kaito: 244 },
 };
 
+const MOST_SERVED = 16;
+
 type Row = readonly [what: string, value: string, aim: string, kaito: string];
 
 /** The whole report. */
@@ -53,9 +55,8 @@ export function report(results: Results): string {
     ]),
     '',
     ...table([['API requests per Workspace', 'worker', 'bridge'], ...requestRows(results)]),
-    ...(results.burst.provisioner === undefined
-      ? []
-      : ['', `The test provisioner answered a NodeClaim in ${both(results.burst.provisioner)}.`]),
+    '',
+    ...table([['API server, all clients (most time)', 'per Workspace', 'mean', 'in all'], ...servedRows(results)]),
   ].join('\n');
 }
 
@@ -82,6 +83,7 @@ function rows(results: Results): readonly Row[] {
           ],
           ['  apply → StatefulSet p50', ms(ones.statefulSet.p50), '', ''],
           ['  apply → Ready p50', ms(ones.ready.p50), '≤ 600 ms', '1,796 ms'],
+          ...provisionerRow(ones, '≤ 25 ms'),
         ] satisfies Row[])),
     ...(rigAlone === undefined
       ? []
@@ -90,6 +92,7 @@ function rows(results: Results): readonly Row[] {
     ['  apply → NodeClaim p50 / p99', both(burst.latencies.nodeClaim), '', ''],
     ['  apply → StatefulSet p50 / p99', both(burst.latencies.statefulSet), '', ''],
     ['  apply → Ready p50 / p99', both(burst.latencies.ready), '', ''],
+    ...provisionerRow(burst.latencies, ''),
     ['  worker: CPU, peak memory', cpuAndMemory(burst, 'worker'), '', ''],
     ['  bridge: CPU, peak memory', cpuAndMemory(burst, 'bridge'), '', ''],
     ['  API requests per Workspace', burst.requestsPerWorkspace.toFixed(1), '≤ 25', '15.5'],
@@ -113,6 +116,12 @@ function rows(results: Results): readonly Row[] {
     ['  rate', `${deletion.perSecond.toFixed(1)} per s`, '≥ 24 per s', '24 per s'],
     ['  garbage collected, too, after', s(deletion.nothingLeftSeconds), '', ''],
   ];
+}
+
+/** The part of the rig in the way of a Workspace. */
+function provisionerRow({ provisioner }: Latencies, aim: string): readonly Row[] {
+  if (provisioner === undefined) return [];
+  return [['  of that, the test provisioner’s answer p50 / p99', both(provisioner), aim, '']];
 }
 
 function processRows({ burst, deletion, restEmpty, rest }: Results): readonly (readonly string[])[] {
@@ -145,6 +154,17 @@ function requestRows({ burst: { requests }, workspaces }: Results): readonly (re
   const kinds = [...new Set([...Object.keys(requests.worker), ...Object.keys(requests.bridge)])].sort();
   const per = (count = 0): string => (count === 0 ? '' : (count / workspaces).toFixed(2));
   return kinds.map((kind) => [kind, per(requests.worker[kind]), per(requests.bridge[kind])]);
+}
+
+function servedRows({ burst: { apiServer }, workspaces }: Results): readonly (readonly string[])[] {
+  return apiServer
+    .slice(0, MOST_SERVED)
+    .map(({ sort, count, seconds }) => [
+      sort,
+      (count / workspaces).toFixed(2),
+      ms((1_000 * seconds) / count),
+      s(seconds),
+    ]);
 }
 
 function sum(values: Readonly<Record<string, number>>): number {

@@ -10,7 +10,9 @@ import { PRODUCT_MANIFESTS } from '../../local/defaults';
 import { startChild, type Child } from '../../local/demo/child';
 import { startProduct } from '../../local/demo/product';
 import { down, status, up } from '../../local/environment';
+import { kubectlOf } from '../../local/demo/kubectl';
 import { getPrograms } from '../../local/programs';
+import { served, type ServedBySort } from './api-server';
 import type { Answer, Ask } from './instrument';
 import { startObserver, type Observer } from './observer';
 import type { ProvisionerAnswer } from './provisioner';
@@ -27,6 +29,8 @@ export interface Rig {
   /** Of the worker, the bridge, this process, and every part of the environment. */
   usages(): Promise<Usages>;
   requests(): Promise<{ readonly worker: Requests; readonly bridge: Requests }>;
+  /** What the API server did so far, for all its clients. */
+  served(): Promise<ServedBySort>;
   /** Starts a CPU profile of the worker; the result ends it and saves it. */
   profile(dir: string): Promise<() => void>;
   /** How long the test provisioner took per claim, milliseconds; undefined with Karpenter. */
@@ -119,9 +123,11 @@ export async function startRig({ karpenter, log, signal }: RigOptions): Promise<
         ]);
         return { worker: ofWorker.requests, bridge: ofBridge.requests };
       },
+      served: async () => served(await kubectlOf(environment)('get', '--raw', '/metrics')),
       async profile(to) {
         await mkdir(to, { recursive: true });
         worker.process.send('profile' satisfies Ask);
+        await ask<Answer>(worker, 'requests'); // it answers in order: by then the profile runs
         return () => worker.process.send({ saveProfilesTo: path.resolve(to) } satisfies Ask);
       },
       async provisionerAnswers() {
