@@ -10,12 +10,14 @@ export const retry = defineSignal(RETRY_SIGNAL);
 export interface DesiredState {
   /** Grows with every request that is worth converging for. */
   readonly version: number;
-  /** The newest life that was heard of is to be deleted: there is nothing to plan. */
+  /** The life that was observed last is to be deleted: there is nothing to plan. */
   readonly isDeleted: boolean;
   /** A retry was asked for since {@link observe} was last called. */
   readonly retryAsked: boolean;
   /** What is being converged on; requests that it already covers are not worth a new round. */
   observe(life: Life): void;
+  /** What was observed is released: the next life of the name starts from nothing. */
+  forget(): void;
   /** Resolves when something was asked after `version`, or after `timeoutMs`; true if something was asked. */
   askedAfter(version: number, timeoutMs?: number): Promise<boolean>;
 }
@@ -29,6 +31,8 @@ export function followDesiredState(): DesiredState {
   let deletedUid: string | undefined;
 
   setHandler(look, (request) => {
+    // Of a life that is known to be deleted nothing more is asked.
+    if (request.uid === deletedUid && request.reason !== 'gone') return;
     switch (request.reason) {
       case 'generation':
       case 'resync':
@@ -37,9 +41,10 @@ export function followDesiredState(): DesiredState {
         latest = { uid: request.uid, generation: request.generation };
         break;
       case 'deleted':
-        latest = { uid: request.uid, generation: request.generation };
-        if (deletedUid !== request.uid) version += 1;
+        // It may come late: of another life than the observed one only the plan can tell.
+        version += 1;
         deletedUid = request.uid;
+        latest = { uid: request.uid, generation: request.generation };
         break;
       case 'retry':
       case 'objects':
@@ -59,7 +64,7 @@ export function followDesiredState(): DesiredState {
       return version;
     },
     get isDeleted() {
-      return deletedUid !== undefined && deletedUid === latest?.uid;
+      return observed !== undefined && observed.uid === deletedUid;
     },
     get retryAsked() {
       return retryAsked;
@@ -69,6 +74,9 @@ export function followDesiredState(): DesiredState {
       observed = life;
       retryAsked = false;
       if (wasFirst && latest !== undefined && !covers(life, latest)) version += 1;
+    },
+    forget() {
+      observed = undefined;
     },
     async askedAfter(since, timeoutMs) {
       if (timeoutMs !== undefined) return condition(() => version > since, timeoutMs);

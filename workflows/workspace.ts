@@ -70,6 +70,7 @@ async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceR
         // A Workspace of the same name may have been created meanwhile: its look is the proof.
         if (desired.version === version) return;
         record.forget();
+        desired.forget();
         continue;
       case 'replaced':
         // Somebody took the finalizer away: what the former Workspace of this name bought is still there.
