@@ -78,6 +78,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     const why = found ?? whyEdited(key, workspace);
     if (why === undefined) {
       differs.delete(key);
+      // What was told has been put right: should it come again, it is told again, and at once.
+      if (workspace.status?.step?.name === 'Ready') forgetTold(key);
       return;
     }
     if (why.reason === 'objects' && !hasSettled(key, why.fingerprint)) return;
@@ -94,6 +96,11 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       throw error;
     }
     editedServices.delete(key);
+  }
+
+  function forgetTold(key: string): void {
+    const before = told.get(key);
+    if (before !== undefined) told.set(key, { ...before, fingerprint: '' });
   }
 
   function whyEdited(key: string, { status }: Workspace): { reason: LookReason; fingerprint: string } | undefined {
@@ -164,14 +171,14 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
 
   /** Every Workspace has a workflow, and every workflow a Workspace. */
   async function resync(): Promise<void> {
+    const graceMs = Math.min(TELL_AGAIN_MS, options.resyncMs);
     const running = await workflows.running();
     for (const workspace of world.workspaces.values()) {
       const key = keyOf(workspace.metadata);
       queue.add(key);
       const rests = workspace.status?.step?.name === 'Cancelled' && whyNotResume(workspace);
       // New ones are the queue's business; visibility may not know yet what was started a moment ago.
-      const isNew =
-        !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < TELL_AGAIN_MS;
+      const isNew = !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < graceMs;
       if (running.has(key) || rests || isNew) continue;
       await look(workspace, 'resync');
     }

@@ -2,7 +2,7 @@
  * Whether, and why, a Workspace's workflow should look again: a pure comparison of what the status says with what is there.
  */
 import { ANNOTATION_RETRY } from '../api/labels';
-import type { Workspace } from '../api/workspace';
+import type { MachineStatus, Workspace } from '../api/workspace';
 import type { LookReason } from '../api/workflow';
 import { observe, type OwnedObjects } from '../activities/observe/observation';
 import type { Service } from '../kubernetes/objects';
@@ -50,15 +50,24 @@ export function whyLook(workspace: Workspace, around: Surroundings): Why | undef
 
 function whyObjects(workspace: Workspace, { owned, services }: Surroundings): Why | undefined {
   const { status, metadata } = workspace;
-  const { conditions } = observe(workspace, status?.targetNodeCount ?? 0, owned);
+  const { conditions, machines } = observe(workspace, status?.targetNodeCount ?? 0, owned);
   const untrue = conditions.filter(
     ({ type, status: holds }) => status?.conditions?.find((told) => told.type === type)?.status !== holds,
   );
   const generation = owned.statefulSet?.metadata.generation;
   const isEdited = generation !== undefined && generation !== status?.workload?.generation;
-  if (untrue.length === 0 && !isEdited && services.length >= SERVICES) return undefined;
-  const what = untrue.map(({ type, reason }) => `${type}=${reason}`).join();
-  return why('objects', metadata.uid, metadata.generation, what, generation, services.length);
+  const seen = phasesOf(machines);
+  const areMachinesAsTold = seen === phasesOf(status?.machines);
+  if (untrue.length === 0 && !isEdited && areMachinesAsTold && services.length >= SERVICES) return undefined;
+  // By UID: what was made anew and is gone again is another difference.
+  const uids = [owned.statefulSet, ...services].map((object) => object?.metadata.uid);
+  const what = [...untrue.map(({ type, reason }) => `${type}=${reason}`), seen, ...uids].join();
+  return why('objects', metadata.uid, metadata.generation, what, generation);
+}
+
+/** A machine that came, went or changed may leave every condition as it was. */
+function phasesOf(machines: readonly MachineStatus[] = []): string {
+  return machines.map(({ name, phase }) => `${name}=${phase}`).join();
 }
 
 function why(reason: LookReason, ...parts: readonly unknown[]): Why {

@@ -28,11 +28,14 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
       const appliedGeneration = workload.generation;
 
       let missingSince: number | undefined;
+      let wasThere = false;
       let lastFailure: Failure | undefined;
       const look = (): ServingOutcome | { kind: 'ready' } | undefined => {
         const objects = deps.world.owned(ref);
         const observation = observe(workspace, candidate.nodeCount, objects);
         const missing = whatIsMissing(observation, objects, candidate.nodeCount);
+        if (wasThere && objects.statefulSet === undefined) return { kind: 'lost', what: 'the StatefulSet is gone' };
+        wasThere ||= objects.statefulSet !== undefined;
         missingSince = missing === undefined ? undefined : (missingSince ?? deps.now().getTime());
         if (missingSince !== undefined && deps.now().getTime() - missingSince >= MISSING_FOR_MS) {
           return { kind: 'lost', what: missing ?? '' };
