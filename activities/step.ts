@@ -90,6 +90,7 @@ export function defineStep<I extends StepInput, O>(
     } catch (error) {
       const gaveWay = stop.signal.aborted || error instanceof SupersededError;
       if (gaveWay && superseded !== undefined) return superseded;
+      if (activity.cancellationDetails?.workerShutdown === true) throw handedOver();
       if (activity.cancellationSignal.aborted) {
         throw activity.cancellationSignal.reason instanceof Error
           ? activity.cancellationSignal.reason
@@ -101,6 +102,16 @@ export function defineStep<I extends StepInput, O>(
       unwatch();
     }
   };
+}
+
+/** A worker that stops lets another one go on at once, instead of after a heartbeat time-out. */
+function handedOver(): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: 'the worker stops; another one goes on',
+    type: 'WorkerShutdown',
+    nextRetryDelay: '1ms',
+    category: ApplicationFailureCategory.BENIGN,
+  });
 }
 
 /** Whether the Workspace is still the one, and the generation, that a step belongs to. */

@@ -28,10 +28,8 @@ export function createReleaseWorkspace(
     const keptUid = reason === 'gone' ? found?.metadata.uid : undefined;
 
     let left = 'the workload';
-    const told = (): Told => ({
-      message: `releasing ${left}`,
-      ...(reason === 'cancelled' && { step: 'Release' as const }),
-    });
+    const isCancelled = reason === 'cancelled';
+    const told = (): Told => ({ message: `${isCancelled ? 'cancelled; ' : ''}releasing ${left}`, isCancelled });
     const following = workspace && context.follow(workspace, told, { lazily: true });
     const say = (what: string): void => {
       left = what;

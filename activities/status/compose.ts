@@ -27,6 +27,8 @@ export interface Situation {
   readonly observation?: Observation;
   readonly failure?: Failure & { readonly attempt: number; readonly nextTryTime?: string };
   readonly workload?: NonNullable<WorkspaceStatus['workload']>;
+  /** The release is a cancellation's, not a deletion's. */
+  readonly isCancelled?: boolean;
   /** Page of the workflow in the Temporal UI. */
   readonly workflowUrl?: string;
 }
@@ -40,7 +42,9 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   const instanceType = situation.instanceType ?? previous.instanceType;
   const workload = situation.workload ?? previous.workload;
   const retry = workspace.metadata.annotations?.[ANNOTATION_RETRY];
-  const trouble = failure ?? observation?.failure;
+  // What is being taken down is not in trouble.
+  const isUp = step !== 'Release' && step !== 'Cancelled';
+  const trouble = failure ?? (isUp ? observation?.failure : undefined);
   const conditions = conditionsOf(situation);
   const inferenceConfig = situation.plan === undefined ? previous.inferenceConfig : situation.plan.inferenceConfig;
 
@@ -77,14 +81,14 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   };
 }
 
-function stateOf({ step, observation }: Situation, previous: WorkspaceStatus): WorkspaceState {
+function stateOf({ step, observation, isCancelled }: Situation, previous: WorkspaceStatus): WorkspaceState {
   switch (step) {
     case 'Failed':
       return 'Failed';
     case 'Cancelled':
       return 'Cancelled';
     case 'Release':
-      return 'Deleting';
+      return isCancelled === true ? 'Cancelled' : 'Deleting';
     case 'Plan':
     case 'Machines':
     case 'Workload':
@@ -96,7 +100,7 @@ function stateOf({ step, observation }: Situation, previous: WorkspaceStatus): W
 }
 
 function conditionsOf(situation: Situation): readonly Observed[] {
-  const { step, plan, observation, failure, message } = situation;
+  const { step, plan, observation, failure, message, isCancelled } = situation;
   const planned =
     plan !== undefined
       ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan))]
@@ -104,11 +108,11 @@ function conditionsOf(situation: Situation): readonly Observed[] {
         ? [observed(CONDITIONS.planned, false, failure.cause, `${failure.message} ${remedyOf(failure)}`)]
         : [];
   const deleting =
-    step === 'Release' ? [observed(CONDITIONS.workspaceDeleting, true, 'workspaceDeleted', message)] : [];
+    step === 'Release' && isCancelled !== true ? [observed(CONDITIONS.workspaceDeleting, true, 'workspaceDeleted', message)] : [];
   const whole =
     step === 'Failed' && failure !== undefined
       ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceFailed', failure.message)]
-      : step === 'Cancelled'
+      : step === 'Cancelled' || isCancelled === true
         ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceCancelled', message)]
         : [];
   const seen = (observation?.conditions ?? []).filter(({ type }) => !whole.some((mine) => mine.type === type));
