@@ -1,4 +1,5 @@
 import { useTemporal } from '../environment';
+import type { LookReason } from '../../api/workflow';
 import { candidate, finalFailure, unavailable, walk } from './fake-steps';
 import { ended, openHarness, searchAttribute, until, type Harness, type Subject } from './harness';
 
@@ -12,10 +13,10 @@ const steps = ['planWorkspace', 'acquireMachines', 'applyWorkload', 'waitUntilSe
 const released = 'releaseWorkspace deleted';
 
 /** `kubectl delete`: the API server sets the deletion time-stamp and raises the generation; the bridge looks. */
-async function deleteWorkspace(subject: Subject): Promise<void> {
+async function deleteWorkspace(subject: Subject, reason: LookReason = 'deleted'): Promise<void> {
   const { uid, generation } = subject.steps.workspace ?? { uid: '', generation: 0 };
   subject.steps.workspace = { uid, generation: generation + 1, deleting: true };
-  await subject.look();
+  await subject.look(reason);
 }
 
 describe('kubectl delete', () => {
@@ -27,7 +28,11 @@ describe('kubectl delete', () => {
       await deleteWorkspace(subject);
       expect(await ended(subject)).toBe('COMPLETED');
       await held.cancelled;
-      expect(subject.steps.calls).toEqual([...walk().slice(0, steps.indexOf(name) + 1), 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual([
+        ...walk().slice(0, steps.indexOf(name) + 1),
+        ...(name === 'planWorkspace' ? ['planWorkspace'] : []),
+        released,
+      ]);
     }),
   );
 
@@ -40,7 +45,7 @@ describe('kubectl delete', () => {
       expect(await searchAttribute(subject, 'KaitoPhase')).toBe('Deleting');
       release.complete();
       expect(await ended(subject)).toBe('COMPLETED');
-      expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual([...walk(), released]);
     }));
 
   it('when Failed releases and completes', () =>
@@ -52,7 +57,7 @@ describe('kubectl delete', () => {
       await subject.atRest();
       await deleteWorkspace(subject);
       expect(await ended(subject)).toBe('COMPLETED');
-      expect(subject.steps.calls).toEqual(['planWorkspace', 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual(['planWorkspace', released]);
     }));
 
   it('during the pause releases and completes', () =>
@@ -63,7 +68,7 @@ describe('kubectl delete', () => {
       await subject.atRest();
       await deleteWorkspace(subject);
       expect(await ended(subject)).toBe('COMPLETED');
-      expect(subject.steps.calls).toEqual([...walk('H100').slice(0, 2), 'reportPause', 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual([...walk('H100').slice(0, 2), 'reportPause', released]);
     }));
 
   it('before the first step releases and completes', () =>
@@ -71,6 +76,14 @@ describe('kubectl delete', () => {
       await deleteWorkspace(subject);
       expect(await ended(subject)).toBe('COMPLETED');
       expect(subject.steps.calls).toEqual(['planWorkspace', released]);
+    }));
+
+  it('told as a change of generation is found by the plan', () =>
+    harness.run(async (subject) => {
+      await subject.becomeReady();
+      await deleteWorkspace(subject, 'generation');
+      expect(await ended(subject)).toBe('COMPLETED');
+      expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', released]);
     }));
 
   it('and a cancel during the release do not stop the release', () =>
@@ -83,7 +96,7 @@ describe('kubectl delete', () => {
       await subject.status();
       release.complete();
       expect(await ended(subject)).toBe('COMPLETED');
-      expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual([...walk(), released]);
     }));
 
   it('a covered look during the release changes nothing', () =>
@@ -94,9 +107,10 @@ describe('kubectl delete', () => {
       await release.entered;
       await subject.look();
       await subject.look('resync');
+      await subject.look('deleted');
       release.complete();
       expect(await ended(subject)).toBe('COMPLETED');
-      expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', released]);
+      expect(subject.steps.calls).toEqual([...walk(), released]);
     }));
 });
 
@@ -150,6 +164,49 @@ describe('a Workspace created again under the same name', () => {
       expect(subject.steps.calls.filter((call) => call.startsWith('releaseWorkspace'))).toEqual(
         Array(12).fill(released),
       );
+    }));
+});
+
+describe('a deletion that is told late', () => {
+  it('of a former life leaves the present one alone', () =>
+    harness.run(async (subject) => {
+      const { steps: fakes } = subject;
+      const release = fakes.hold('releaseWorkspace');
+      await subject.becomeReady();
+      await deleteWorkspace(subject);
+      await release.entered;
+      fakes.workspace = { uid: 'uid-2', generation: 1 };
+      await subject.look();
+      release.complete({ kind: 'released' });
+      await until('the second life is Ready', () => fakes.calls.length === 9);
+      await subject.atRest();
+
+      await subject.look('deleted', { uid: 'uid-1', generation: 2 });
+      await subject.look('objects');
+      await subject.atRest();
+      expect(fakes.calls).toEqual([...walk(), released, ...walk(), ...walk()]);
+    }));
+
+  it('to a fresh run does not release the life that is there', () =>
+    harness.run(async (subject) => {
+      await subject.look('deleted', { uid: 'uid-0', generation: 2 });
+      await subject.atRest();
+      expect(subject.steps.calls).not.toContain(released);
+      expect((await subject.status())?.state).toBe('Ready');
+    }));
+
+  it('of a second life that was not heard of before is followed', () =>
+    harness.run(async (subject) => {
+      const { steps: fakes } = subject;
+      const release = fakes.hold('releaseWorkspace');
+      await subject.becomeReady();
+      await deleteWorkspace(subject);
+      await release.entered;
+      fakes.workspace = { uid: 'uid-2', generation: 2, deleting: true };
+      await subject.look('deleted');
+      release.complete({ kind: 'released' });
+      expect(await ended(subject)).toBe('COMPLETED');
+      expect(fakes.calls).toEqual([...walk(), released, 'planWorkspace', released]);
     }));
 });
 

@@ -1,9 +1,11 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
+import { temporal } from '@temporalio/proto';
+
 const FOLDER = path.join(__dirname, 'histories');
 
-/** A history as `temporal workflow show --output json` prints it. */
+/** A history as protobufjs prints it; see {@link historyOf}. */
 export interface HistoryJson {
   readonly events: readonly Readonly<Record<string, unknown>>[];
 }
@@ -16,6 +18,14 @@ export async function recordedHistories(): Promise<ReadonlyMap<string, HistoryJs
     return [path.basename(file, '.json'), JSON.parse(text) as HistoryJson];
   });
   return new Map(await Promise.all(histories));
+}
+
+/**
+ * The history as the worker replays it. The SDK's own reader of JSON takes this for a message of another copy of protobufjs when npm has
+ * installed several.
+ */
+export function historyOf(json: HistoryJson): temporal.api.history.v1.IHistory {
+  return temporal.api.history.v1.History.fromObject(json);
 }
 
 /** What a history must not hold: payloads that are too large, and what looks like a secret. One line each. */

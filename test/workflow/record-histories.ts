@@ -1,7 +1,7 @@
 /**
  * Records the histories that `replay.test.ts` replays, with the workflow code as it is now:
  *
- *     node_modules/.bin/tsx test/workflow/record-histories.ts [scenario …]
+ *     node local/bootstrap.cjs test/workflow/record-histories.ts [scenario …]
  *
  * Run it for a scenario that is new. Recording an old one again throws away the proof that runs begun by released code can go on.
  */
@@ -11,7 +11,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Connection } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 
 import { pickPorts } from '../../local/ports';
 import { getPrograms } from '../../local/programs';
@@ -49,11 +48,13 @@ async function save(subject: Subject, name: string): Promise<void> {
     runs.unshift(run);
   }
   for (const [i, run] of runs.entries()) {
-    const history = await subject.client.workflow.getHandle(subject.handle.workflowId, run).fetchHistory();
-    const { events } = JSON.parse(historyToJSON(history), withoutStacks) as { events: readonly unknown[] };
+    const events = await subject.events(run);
     const file = path.join(FOLDER, runs.length === 1 ? `${name}.json` : `${name}-${i + 1}.json`);
     // An event a line: readable, and short diffs.
-    await writeFile(file, `{"events":[\n${events.map((event) => JSON.stringify(event)).join(',\n')}\n]}\n`);
+    await writeFile(
+      file,
+      `{"events":[\n${events.map((event) => JSON.stringify(event, withoutStacks)).join(',\n')}\n]}\n`,
+    );
     process.stdout.write(`${path.relative(process.cwd(), file)}: ${events.length} events\n`);
   }
 }

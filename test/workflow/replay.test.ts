@@ -1,18 +1,19 @@
 import { DeterminismViolationError } from '@temporalio/workflow';
-import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 
 import { bundleWorkflows } from '../../workers/product';
-import { offencesOf, recordedHistories, type HistoryJson } from './histories';
+import { historyOf, offencesOf, recordedHistories, type HistoryJson } from './histories';
 import { SCENARIOS } from './scenarios';
 
 let workflowBundle: WorkflowBundleWithSourceMap;
 let histories: ReadonlyMap<string, HistoryJson>;
 beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
   [workflowBundle, histories] = await Promise.all([bundleWorkflows(), recordedHistories()]);
 });
 
 function replay(history: HistoryJson): Promise<void> {
-  return Worker.runReplayHistory({ workflowBundle }, history, 'workspace/default/recorded');
+  return Worker.runReplayHistory({ workflowBundle }, historyOf(history), 'workspace/default/recorded');
 }
 
 it('there is a history of every kind of life', () => {

@@ -2,7 +2,7 @@
  * The kinds of lives whose histories are kept in `histories/`: whatever the workflow code becomes, it has to be able to go on with them.
  */
 import { candidate, finalFailure, passingFailure, unavailable } from './fake-steps';
-import { backsOff, ended, until, type Subject } from './harness';
+import { backsOff, ended, scheduled, until, type Subject } from './harness';
 
 /** The server of the recording suggests continue-as-new at this many events, so that such a history stays readable. */
 export const SUGGEST_CONTINUE_AS_NEW_AT = 100;
@@ -117,6 +117,10 @@ export const SCENARIOS: Readonly<Record<string, (subject: Subject) => Promise<vo
       await subject.atRest();
       return (await subject.handle.describe()).runId !== runId;
     });
+    await until(
+      'the next run has walked through the steps',
+      async () => scheduled(await subject.events()).length === 4,
+    );
     await subject.atRest();
   },
 };
