@@ -31,8 +31,14 @@ export interface Observed {
 /** Longest message of a condition, as KAITO's. */
 const MOST_MESSAGE_CHARS = 256;
 
-export function observed(type: ConditionType, holds: boolean, reason: string, message: string): Observed {
-  return { type, status: holds ? 'True' : 'False', reason, message: shorten(message) };
+export function observed(
+  type: ConditionType,
+  holds: boolean,
+  reason: string,
+  message: string,
+  mostChars = MOST_MESSAGE_CHARS,
+): Observed {
+  return { type, status: holds ? 'True' : 'False', reason, message: shorten(message, mostChars) };
 }
 
 /** Cuts a message to what a condition shows. */

@@ -68,7 +68,7 @@ function candidates(
     if (slice === undefined) throw invalid(`resource.partition.profile: "${profile}" is no MIG profile of NVIDIA`);
     return [candidate(model, `mig-${profile}`, slice, options)];
   }
-  if (names.length > 0) return names.map((name) => onSize(model, known(name), options));
+  if (names.length > 0) return named(model, names, options);
   const parts = manifest.partition?.mode === 'accelerator' ? manifest.partition.count : undefined;
   return gpuSizes()
     .filter((size) => size.gpus.count >= (parts ?? 1))
@@ -78,11 +78,17 @@ function candidates(
     .map(({ plan }) => plan);
 }
 
-function known(name: string): GpuSize {
-  const size = findSize(name);
-  if (size === undefined)
-    throw invalid(`resource.instanceType: Unsupported instance type ${name}; its GPUs aren't known`);
-  return size;
+/** A size that nobody knows is ruled out, as the worker does it; only if no other is named is it bad input. */
+function named(model: Model, names: readonly string[], options: FitOptions): readonly PlannedCandidate[] {
+  if (names.every((name) => findSize(name) === undefined)) throw invalid(`resource.instanceType: ${unknown(names)}`);
+  return names.map((name) => {
+    const size = findSize(name);
+    return size === undefined ? unfitting(name, 0, unknown([name])) : onSize(model, size, options);
+  });
+}
+
+function unknown(names: readonly string[]): string {
+  return `Unsupported instance type ${names.join(', ')}; its GPUs aren't known`;
 }
 
 function onSize(model: Model, size: GpuSize, options: FitOptions): PlannedCandidate {
@@ -93,17 +99,32 @@ function onSize(model: Model, size: GpuSize, options: FitOptions): PlannedCandid
 
 function candidate(model: Model, instanceType: string, gpus: NodeGpus, options: FitOptions): PlannedCandidate {
   const result = fit(model, gpus, options);
-  const layout = result.fits ? result.layout : undefined;
+  if (!result.fits) return unfitting(instanceType, gpus.count, result.reason);
+  const { nodeCount, tensorParallel, dataParallel, pipelineParallel } = result.layout;
   return {
     instanceType,
-    fits: result.fits,
-    nodeCount: layout?.nodeCount ?? null,
+    fits: true,
+    nodeCount,
     gpusPerNode: gpus.count,
-    tensorParallel: layout?.tensorParallel ?? null,
-    dataParallel: layout?.dataParallel ?? null,
-    pipelineParallel: layout?.pipelineParallel ?? null,
-    maxModelLen: result.fits ? result.maxModelLen : null,
-    reason: result.fits ? '' : result.reason,
+    tensorParallel,
+    dataParallel,
+    pipelineParallel,
+    maxModelLen: result.maxModelLen,
+    reason: '',
+  };
+}
+
+function unfitting(instanceType: string, gpusPerNode: number, reason: string): PlannedCandidate {
+  return {
+    instanceType,
+    fits: false,
+    nodeCount: null,
+    gpusPerNode,
+    tensorParallel: null,
+    dataParallel: null,
+    pipelineParallel: null,
+    maxModelLen: null,
+    reason,
   };
 }
 

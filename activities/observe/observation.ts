@@ -46,7 +46,7 @@ export function observeMachines(
 
 /** Judges the objects for a Workspace that needs `targetNodeCount` machines. */
 export function observe(
-  workspace: Pick<Workspace, 'resource' | 'metadata'>,
+  workspace: Pick<Workspace, 'resource' | 'metadata' | 'inference'>,
   targetNodeCount: number,
   objects: OwnedObjects,
 ): Observation {
@@ -76,7 +76,8 @@ export function observe(
     workerNodes: machines.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])).sort(),
     machinesReady,
     serving,
-    conditions: [...resource, inferenceReady, whole],
+    // A Workspace that tunes has no model to answer.
+    conditions: [...resource, ...(workspace.inference === undefined ? [] : [inferenceReady]), whole],
     ...(failure !== undefined && { failure }),
   };
 }

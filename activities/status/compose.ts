@@ -9,7 +9,7 @@ import type { Condition, StepName, Workspace, WorkspaceState, WorkspaceStatus } 
 import type { Candidate, Plan, StatusFacts } from '../../api/workflow';
 import type { Observation } from '../observe/observation';
 
-/** Longest message of an attempt or step, bytes of UTF-16; the API's texts hold more, people don't read more. */
+/** Longest message of a step, an attempt or a plan, UTF-16 units; the API's texts hold more, people don't read more. */
 const MOST_MESSAGE_CHARS = 1_024;
 
 export interface Situation {
@@ -103,12 +103,14 @@ function conditionsOf(situation: Situation): readonly Observed[] {
   const { step, plan, observation, failure, message, isCancelled } = situation;
   const planned =
     plan !== undefined
-      ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan))]
+      ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan), MOST_MESSAGE_CHARS)]
       : failure !== undefined && (step === 'Plan' || step === 'Failed')
         ? [observed(CONDITIONS.planned, false, failure.cause, `${failure.message} ${remedyOf(failure)}`)]
         : [];
   const deleting =
-    step === 'Release' && isCancelled !== true ? [observed(CONDITIONS.workspaceDeleting, true, 'workspaceDeleted', message)] : [];
+    step === 'Release' && isCancelled !== true
+      ? [observed(CONDITIONS.workspaceDeleting, true, 'workspaceDeleted', message)]
+      : [];
   const whole =
     step === 'Failed' && failure !== undefined
       ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceFailed', failure.message)]
