@@ -176,9 +176,10 @@ async function follow(kubectl: Kubectl, environment: Environment, signal: AbortS
         progress.end('done');
         return workspace;
       }
-      if (isJudged(workspace) && workspace.status?.state === 'Failed') {
+      const state = isJudged(workspace) ? workspace.status?.state : undefined;
+      if (state === 'Failed' || state === 'Cancelled') {
         throw new NotReadyError(
-          whyNotReady(workspace, environment, 'The Workspace failed, and waiting does not mend it.'),
+          whyNotReady(workspace, environment, `The Workspace is ${state}; waiting does not mend that.`),
         );
       }
     }

@@ -10,6 +10,9 @@ interface Shown {
   readonly message: string;
 }
 
+/** The steps to Ready, in order. */
+const WAY: readonly StepName[] = ['Plan', 'Machines', 'Workload', 'Serving', 'Ready'];
+
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const FRAME_MS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
@@ -48,7 +51,10 @@ export class Progress {
     const next = isJudged(workspace) ? shownOf(workspace.status) : TO_BE_PLANNED;
     const before = this.#running;
     if (before?.step !== next.step) {
-      if (before !== undefined) this.#finish(before, workspace.status);
+      if (before !== undefined) {
+        this.#finish(before, workspace.status);
+        this.#passOver(before.step, next.step, workspace.status);
+      }
       this.#stepStartedAt = Date.now();
     } else if (before.attempt === next.attempt && before.message === next.message) return;
     this.#running = next;
@@ -71,6 +77,16 @@ export class Progress {
 
   #finish(shown: Shown, status: WorkspaceStatus | undefined): void {
     this.#end(styleText('green', '✔', { stream: this.#out }), shown, resultOf(shown.step, status));
+  }
+
+  /** A step without anything to wait for is over before the status tells of it. */
+  #passOver(from: StepName, to: StepName, status: WorkspaceStatus | undefined): void {
+    const [first, end] = [WAY.indexOf(from) + 1, WAY.indexOf(to)];
+    if (first === 0) return;
+    const mark = styleText('green', '✔', { stream: this.#out });
+    for (const step of WAY.slice(first, Math.max(first, end))) {
+      this.#out.write(`  ${mark} ${step.padEnd(9)} ${' '.repeat(7)}  ${resultOf(step, status)}\n`);
+    }
   }
 
   #end(mark: string, shown: Shown, text: string): void {
