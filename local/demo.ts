@@ -10,7 +10,7 @@ import type { Child } from './demo/child';
 import { kubectlOf, type Kubectl } from './demo/kubectl';
 import { startProduct } from './demo/product';
 import { Progress, isJudged, seconds } from './demo/progress';
-import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whyNotReady } from './demo/words';
+import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whatToDo, whyNotReady } from './demo/words';
 import { down, status, up, type Environment } from './environment';
 
 /** The quick start's manifest, and the Workspace that it makes. */
@@ -48,7 +48,9 @@ async function main(): Promise<void> {
     process.exitCode = interrupted.signal.aborted ? 130 : 1;
     if (!interrupted.signal.aborted) {
       tellFailure(error);
-      if (error instanceof NotReadyError && !options.exit) {
+      if (error instanceof NotReadyError && options.exit) {
+        say('\n  With --exit all is ended now, the logs stay; `npm run demo` without it stays up, to look at.');
+      } else if (error instanceof NotReadyError) {
         say('\n  All is left running, to look at. Ctrl-C ends it.');
         await untilAborted(interrupted.signal);
       }
@@ -214,7 +216,7 @@ async function end(cleanup: Cleanup): Promise<void> {
 
 function tellFailure(error: unknown): void {
   const title = styleText('red', 'The demo failed.', { stream: process.stderr });
-  process.stderr.write(`\n${title} ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`\n${title} ${error instanceof Error ? error.message : String(error)}\n${whatToDo(error)}`);
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -99,7 +98,7 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
 }
 
 function importing(preload: readonly string[]): readonly string[] {
-  const files = [require.resolve('tsx'), path.join(__dirname, 'end-with-parent.ts'), ...preload];
+  const files = [require.resolve('tsx'), require.resolve('./end-with-parent'), ...preload];
   return files.flatMap((file) => ['--import', pathToFileURL(file).href]);
 }
 

