@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeClaim } from '../../kubernetes/objects';
 import { defineResource, RESOURCES } from '../../kubernetes/resources';
 import { anyText, inference, isReady, NODE_CLASSES, textWith, useStage } from './support';
@@ -63,11 +62,7 @@ async function simulateCloud(instanceType: string, field: 'name' | 'kind', value
   stage().defer(() => stage().client.delete(POLICIES, { name: policy }));
 
   // The API server loads policies in the background and says nowhere that it has.
-  const deadline = Date.now() + 20_000;
-  while ((await dryRunClass(instanceType))[field] !== value) {
-    if (Date.now() > deadline) throw new Error(`policy ${policy} is not in force`);
-    await delay(50);
-  }
+  await stage().poll(`policy ${policy} is in force`, async () => (await dryRunClass(instanceType))[field] === value);
 }
 
 async function dryRunClass(instanceType: string): Promise<NodeClassRef> {

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inspect, promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import type { Workspace } from '../../api/workspace';
@@ -48,6 +49,7 @@ const TIMINGS = {
   KAITO_LOG_LEVEL: 'info',
 };
 const PATIENCE_MS = 25_000;
+const POLL_MS = 50;
 const LOG_LINES = 40;
 
 /** What the API server shows, as of the last change that reached us. */
@@ -192,7 +194,7 @@ function inNamespace<T extends KubernetesObject>(cache: Cache<T>, namespace: str
 export class Stage {
   readonly view: View;
   readonly temporal: Client;
-  readonly #products: Product[] = [];
+  readonly #products = new Set<Product>();
   readonly #lines: string[] = [];
   readonly #variables: Readonly<Record<string, string>>;
   readonly #connection: Connection;
@@ -237,8 +239,14 @@ export class Stage {
       workflowBundle: await this.#bundle,
     });
     product.running.catch((error: unknown) => this.#lines.push(`worker failed: ${inspect(error)}`));
-    this.#products.push(product);
+    this.#products.add(product);
     return product;
+  }
+
+  /** Ends what {@link start} returned. */
+  async stop(product: Product): Promise<void> {
+    this.#products.delete(product);
+    await product.stop();
   }
 
   /** Ends everything that was started; nothing of any test is left then, or this fails. */
@@ -258,7 +266,7 @@ export class Stage {
       if (clean !== true)
         throw new Error(`all Workspaces were deleted, and left behind: ${left().join(', ')}\n${this.#picture()}`);
     } finally {
-      await Promise.all(this.#products.map((product) => product.stop()));
+      await Promise.all([...this.#products].map((product) => this.stop(product)));
       await this.#connection.close();
       await view.stop();
       await client.close();
@@ -326,6 +334,17 @@ export class Stage {
     const found = await this.view.until(find, patienceMs);
     if (found === undefined) throw new Error(`still not so: ${what}\n${this.#picture()}`);
     return found;
+  }
+
+  /** The same for what can't be watched, only asked for. */
+  async poll<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const found = await ask();
+      if (found !== undefined && found !== false) return found;
+      if (Date.now() > deadline) throw new Error(`still not so: ${what}\n${this.#picture()}`);
+      await delay(POLL_MS);
+    }
   }
 
   /** The Workspace, once that holds of it. */
