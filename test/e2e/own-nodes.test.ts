@@ -1,3 +1,4 @@
+import type { Node } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import { inference, useStage } from './support';
 
@@ -21,6 +22,15 @@ async function createNode(name: string, labels: Readonly<Record<string, string>>
     },
     status: { capacity: amounts, allocatable: amounts },
   });
+  // Until the node controller has looked at it, a new node bears a taint that keeps pods away.
+  await stage().until(`node ${name} takes pods`, () => {
+    const node = stage().view.node(name);
+    return isNodeReady(node) && (node?.spec?.taints ?? []).length === 0;
+  });
+}
+
+function isNodeReady(node: Node | undefined): boolean {
+  return node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
 }
 
 /** A Workspace without an instance type. */
