@@ -70,6 +70,20 @@ export type StepName = NonNullable<WorkspaceStatus['step']>['name'];
 /** A failed attempt, as the status lists it. */
 export type Attempt = NonNullable<WorkspaceStatus['attempts']>[number];
 
+const MOST_ATTEMPTS = 10;
+
+/** The list with one more failed attempt: the same failure in a row is counted, the oldest make room. */
+export function withAttempt(
+  attempts: readonly Attempt[],
+  next: Omit<Attempt, 'attempt' | 'count'>,
+): readonly Attempt[] {
+  const last = attempts.at(-1);
+  const attempt = (last?.attempt ?? 0) + 1;
+  const isSame = last?.cause === next.cause && last.step === next.step && last.instanceType === next.instanceType;
+  if (isSame) return [...attempts.slice(0, -1), { ...next, attempt, count: last.count + 1 }];
+  return [...attempts, { ...next, attempt, count: 1 }].slice(-MOST_ATTEMPTS);
+}
+
 /** Where machines come from: one folder of `activities/machines` each. */
 export type ProviderName = 'karpenter' | 'own-nodes';
 
@@ -147,7 +161,7 @@ export type PlanOutcome =
 export type AcquireOutcome =
   | { readonly kind: 'acquired' }
   /** Nothing of this candidate is left; the next one may be tried. */
-  | { readonly kind: 'unavailable'; readonly attempt: Attempt; readonly status: WorkspaceStatus }
+  | { readonly kind: 'unavailable'; readonly attempts: readonly Attempt[]; readonly status: WorkspaceStatus }
   | Superseded;
 
 /** The workload as applied: what the serving step compares the live one with. */

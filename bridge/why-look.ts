@@ -31,11 +31,11 @@ export function whyLook(workspace: Workspace, around: Surroundings): Why | undef
   if (isDeleting && status?.step?.name !== 'Release') return why('deleted', uid, generation);
   if (status?.observedGeneration !== generation) return why('generation', uid, generation);
 
+  const step = status.step?.name;
+  if (step === 'Release') return undefined;
   const retry = metadata.annotations?.[ANNOTATION_RETRY];
   if (retry !== undefined && retry !== status.observedRetry) return why('retry', uid, generation, retry);
-
-  const step = status.step?.name;
-  if (step === 'Cancelled' || step === 'Release') return undefined;
+  if (step === 'Cancelled') return undefined;
 
   const config = workspace.inference?.config;
   if (

@@ -13,7 +13,7 @@ export const ANNOTATION_SLOT = 'kaito.sh/slot';
 /** GPUs that the size has, for providers that don't honour a request for them. */
 export const ANNOTATION_GPUS = 'kaito.sh/gpus';
 /** How often the machine of this slot had to be bought anew. */
-export const ANNOTATION_ROUND = 'kaito.sh/round';
+const ANNOTATION_ROUND = 'kaito.sh/round';
 
 /** Names one purchase; the same purchase has the same name, whoever tries it and however often. */
 export interface Purchase {

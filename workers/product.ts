@@ -4,7 +4,13 @@
  */
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Worker, bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Worker,
+  bundleWorkflowCode,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import { createActivities } from '../activities';
 import type { Dependencies } from '../activities/dependencies';
 import { describeModel } from '../activities/huggingface/hub';
@@ -43,7 +49,10 @@ export interface ProductOptions {
 
 /** The workflow code as the worker loads it. */
 export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({ workflowsPath: require.resolve('../workflows/index') });
+  return bundleWorkflowCode({
+    workflowsPath: require.resolve('../workflows/index'),
+    logger: new DefaultLogger('WARN'),
+  });
 }
 
 /** Starts the roles; resolves when they are at work. */

@@ -19,6 +19,3 @@ const policy = {
 export function activities(summary: string): WorkspaceActivities {
   return proxyActivities<WorkspaceActivities>({ ...policy, summary });
 }
-
-/** The same for what must happen whatever comes: not cancellable by its own scope. */
-export const cleanup = activities;

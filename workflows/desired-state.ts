@@ -12,8 +12,6 @@ export interface DesiredState {
   readonly version: number;
   /** The life that was observed last is to be deleted: there is nothing to plan. */
   readonly isDeleted: boolean;
-  /** A retry was asked for since {@link observe} was last called. */
-  readonly retryAsked: boolean;
   /** What is being converged on; requests that it already covers are not worth a new round. */
   observe(life: Life): void;
   /** What was observed is released: the next life of the name starts from nothing. */
@@ -25,7 +23,6 @@ export interface DesiredState {
 /** Registers the signals and follows them. */
 export function followDesiredState(): DesiredState {
   let version = 0;
-  let retryAsked = false;
   let observed: Life | undefined;
   let latest: Life | undefined;
   let deletedUid: string | undefined;
@@ -56,7 +53,6 @@ export function followDesiredState(): DesiredState {
   });
   setHandler(retry, () => {
     version += 1;
-    retryAsked = true;
   });
 
   return {
@@ -66,13 +62,9 @@ export function followDesiredState(): DesiredState {
     get isDeleted() {
       return observed !== undefined && observed.uid === deletedUid;
     },
-    get retryAsked() {
-      return retryAsked;
-    },
     observe(life) {
       const wasFirst = observed === undefined;
       observed = life;
-      retryAsked = false;
       if (wasFirst && latest !== undefined && !covers(life, latest)) version += 1;
     },
     forget() {

@@ -25,7 +25,8 @@ export interface WorkspaceRecord {
   enter(step: StepName): void;
   fail(failure: Failure): void;
   tell(status: WorkspaceStatus | undefined): void;
-  addAttempt(attempt: Attempt): void;
+  /** The failed attempts so far, as the machines step counted them. */
+  tried(attempts: readonly Attempt[]): void;
   carry(): Carried;
   /** The next Workspace of this name starts with a clean record. */
   forget(): void;
@@ -34,8 +35,6 @@ export interface WorkspaceRecord {
 const phaseKey = defineSearchAttributeKey('KaitoPhase', 'KEYWORD');
 const causeKey = defineSearchAttributeKey('KaitoCause', 'KEYWORD');
 const instanceTypeKey = defineSearchAttributeKey('KaitoInstanceType', 'KEYWORD');
-
-const MOST_ATTEMPTS = 10;
 
 export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRecord {
   let step: StepName = 'Plan';
@@ -98,8 +97,8 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
       status = next;
       setCurrentDetails(detailsOf(next));
     },
-    addAttempt(attempt) {
-      attempts = [...attempts, attempt].slice(-MOST_ATTEMPTS);
+    tried(all) {
+      attempts = all;
     },
     carry: () => ({
       attempts,

@@ -11,7 +11,7 @@ import {
 import type { WorkspaceStatus } from '../api/workspace';
 import { STATUS_QUERY, type Candidate, type Plan, type ReleaseReason, type WorkspaceRef } from '../api/workflow';
 import { assertNever } from '../api/assert-never';
-import { activities, cleanup } from './activities';
+import { activities } from './activities';
 import { followDesiredState, type DesiredState } from './desired-state';
 import { isFinalFailure, stepFailureOf } from './failures';
 import { createRecord, type Carried, type WorkspaceRecord } from './record';
@@ -45,7 +45,12 @@ export async function workspace(ref: WorkspaceRef, carried?: Carried): Promise<v
   } catch (error) {
     if (!isCancellation(error)) throw error;
     // Asked by `temporal workflow cancel`. The state Cancelled on the Workspace keeps the bridge from starting it again.
-    await CancellationScope.nonCancellable(() => release(ref, record, 'cancelled'));
+    await CancellationScope.nonCancellable(async () => {
+      const { version } = desired;
+      await release(ref, record, 'cancelled');
+      // What was asked for meanwhile gets a run that isn't cancelled.
+      if (desired.version !== version) await continueAsNew<typeof workspace>(ref, record.carry());
+    });
     throw error;
   }
 }
@@ -150,7 +155,7 @@ async function acquireMachines(
         case 'superseded':
           return 'changed';
         case 'unavailable':
-          record.addAttempt(acquired.attempt);
+          record.tried(acquired.attempts);
           record.tell(acquired.status);
           break;
         default:
@@ -199,6 +204,6 @@ function isLong(): boolean {
 
 async function release(ref: WorkspaceRef, record: WorkspaceRecord, reason: ReleaseReason): Promise<void> {
   record.enter(reason === 'cancelled' ? 'Cancelled' : 'Release');
-  const released = await cleanup(`release (${reason})`).releaseWorkspace({ ...record.input(), reason });
+  const released = await activities(`release (${reason})`).releaseWorkspace({ ...record.input(), reason });
   record.tell(released.status);
 }

@@ -2,7 +2,14 @@
  * The machines step: one candidate's machines exist and are usable, or nothing of it is left.
  */
 import { remedyOf } from '../../api/causes';
-import type { AcquireOutcome, Candidate, Plan, ProviderName, StepInput } from '../../api/workflow';
+import {
+  withAttempt,
+  type AcquireOutcome,
+  type Candidate,
+  type Plan,
+  type ProviderName,
+  type StepInput,
+} from '../../api/workflow';
 import type { Dependencies } from '../dependencies';
 import { defineStep } from '../step';
 import { currentWorkspace } from '../current-workspace';
@@ -43,23 +50,21 @@ export function createAcquireMachines(
       if (acquisition.kind === 'acquired') return { kind: 'acquired' };
 
       const { failure } = acquisition;
-      const attempt = {
-        step: 'Machines' as const,
+      const attempts = withAttempt(facts.attempts, {
+        step: 'Machines',
         cause: failure.cause,
         message: failure.message,
         remedy: remedyOf(failure),
         instanceType: candidate.instanceType,
-        attempt: facts.attempts.length + 1,
         time: deps.now().toISOString(),
-        count: 1,
-      };
+      });
       const status = await context.tell(workspace, {
         ...told,
         message: failure.message,
-        facts: { ...facts, attempts: [...facts.attempts, attempt].slice(-10) },
-        failure: { ...failure, attempt: attempt.attempt },
+        facts: { ...facts, attempts },
+        failure: { ...failure, attempt: attempts.at(-1)?.attempt ?? 1 },
       });
-      return { kind: 'unavailable', attempt, status };
+      return { kind: 'unavailable', attempts, status };
     },
     { kind: 'superseded' },
   );

@@ -23,9 +23,10 @@ export function createReleaseWorkspace(
 ): (input: ReleaseInput) => Promise<ReleaseOutcome> {
   return defineStep<ReleaseInput, ReleaseOutcome>(deps, { name: 'Release' }, async ({ ref, reason }, context) => {
     const found = await currentState(deps, ref, reason, context.signal);
-    // After `gone`, a Workspace that is there is another life: it keeps what is its own.
-    const workspace = reason === 'gone' ? undefined : found;
-    const keptUid = reason === 'gone' ? found?.metadata.uid : undefined;
+    // A Workspace that is not being deleted, though ours is said to be deleted or gone, is another life: it keeps what is its own.
+    const isAnother = reason === 'gone' || (reason === 'deleted' && found?.metadata.deletionTimestamp === undefined);
+    const workspace = isAnother ? undefined : found;
+    const keptUid = isAnother ? found?.metadata.uid : undefined;
 
     let left = 'the workload';
     const isCancelled = reason === 'cancelled';

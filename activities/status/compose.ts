@@ -41,9 +41,10 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   const targetNodeCount = situation.targetNodeCount ?? previous.targetNodeCount;
   const instanceType = situation.instanceType ?? previous.instanceType;
   const workload = situation.workload ?? previous.workload;
-  const retry = workspace.metadata.annotations?.[ANNOTATION_RETRY];
-  // What is being taken down is not in trouble.
+  // Only a step that works on the Workspace acts on a retry; one that takes it down leaves it for the next run.
   const isUp = step !== 'Release' && step !== 'Cancelled';
+  const retry = isUp ? workspace.metadata.annotations?.[ANNOTATION_RETRY] : previous.observedRetry;
+  // What is being taken down is not in trouble.
   const trouble = failure ?? (isUp ? observation?.failure : undefined);
   const conditions = conditionsOf(situation);
   const inferenceConfig = situation.plan === undefined ? previous.inferenceConfig : situation.plan.inferenceConfig;

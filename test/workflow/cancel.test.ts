@@ -98,7 +98,7 @@ describe('temporal workflow cancel', () => {
   it('during the pause after all sizes were unavailable releases', () =>
     harness.run(async (subject) => {
       subject.steps.candidates = [candidate('H100')];
-      subject.steps.once('acquireMachines', () => unavailable('H100'));
+      subject.steps.once('acquireMachines', unavailable('H100'));
       await subject.look();
       await subject.atRest();
       await cancel(subject);

@@ -63,7 +63,7 @@ describe('kubectl delete', () => {
   it('during the pause releases and completes', () =>
     harness.run(async (subject) => {
       subject.steps.candidates = [candidate('H100')];
-      subject.steps.once('acquireMachines', () => unavailable('H100'));
+      subject.steps.once('acquireMachines', unavailable('H100'));
       await subject.look();
       await subject.atRest();
       await deleteWorkspace(subject);
@@ -119,7 +119,7 @@ describe('a Workspace created again under the same name', () => {
     harness.run(async (subject) => {
       const { steps: fakes } = subject;
       fakes.candidates = [candidate('H100'), candidate('A100')];
-      fakes.once('acquireMachines', () => unavailable('H100'));
+      fakes.once('acquireMachines', unavailable('H100'));
       const release = fakes.hold('releaseWorkspace');
       await subject.becomeReady();
       const { runId } = await subject.handle.describe();

@@ -4,7 +4,14 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 
 import type { Cause } from '../../api/causes';
-import type { Attempt, Candidate, Plan, StepFailure, StepName, WorkspaceActivities } from '../../api/workflow';
+import {
+  withAttempt,
+  type Candidate,
+  type Plan,
+  type StepFailure,
+  type StepName,
+  type WorkspaceActivities,
+} from '../../api/workflow';
 import type { WorkspaceStatus } from '../../api/workspace';
 
 type Name = keyof WorkspaceActivities;
@@ -178,17 +185,17 @@ export function status(step: StepName, more: Partial<WorkspaceStatus> = {}): Wor
 }
 
 /** What the machines step answers when this size can't be had. */
-export function unavailable(instanceType: string): Output<'acquireMachines'> {
-  const attempt: Attempt = {
-    step: 'Machines',
-    cause: 'Capacity',
-    message: `no ${instanceType} left`,
-    instanceType,
-    attempt: 1,
-    time: '2026-01-01T00:00:00.000Z',
-    count: 1,
+export function unavailable(instanceType: string): Answer<'acquireMachines'> {
+  return ({ facts }) => {
+    const attempts = withAttempt(facts.attempts, {
+      step: 'Machines',
+      cause: 'Capacity',
+      message: `no ${instanceType} left`,
+      instanceType,
+      time: '2026-01-01T00:00:00.000Z',
+    });
+    return { kind: 'unavailable', attempts, status: status('Machines', { attempts }) };
   };
-  return { kind: 'unavailable', attempt, status: status('Machines', { attempts: [attempt] }) };
 }
 
 /** What a step throws when only the user can help. */

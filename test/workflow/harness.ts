@@ -174,7 +174,7 @@ export async function pendingActivity({ handle }: Subject) {
   return raw.pendingActivities?.[0];
 }
 
-export async function waitForStatus(subject: Subject, step: StepName): Promise<void> {
+async function waitForStatus(subject: Subject, step: StepName): Promise<void> {
   await until(`the status tells of step ${step}`, async () => (await subject.status())?.step?.name === step);
 }
 

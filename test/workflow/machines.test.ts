@@ -12,8 +12,8 @@ afterAll(() => harness.close());
 async function pause(subject: Subject): Promise<void> {
   const { steps } = subject;
   steps.candidates = [candidate('H100'), candidate('A100')];
-  steps.once('acquireMachines', () => unavailable('H100'));
-  steps.once('acquireMachines', () => unavailable('A100'));
+  steps.once('acquireMachines', unavailable('H100'));
+  steps.once('acquireMachines', unavailable('A100'));
   await subject.look();
   await subject.atRest();
 }
@@ -25,7 +25,7 @@ describe('fallback', () => {
     harness.run(async (subject) => {
       const { steps } = subject;
       steps.candidates = [candidate('H100'), candidate('A100')];
-      steps.once('acquireMachines', () => unavailable('H100'));
+      steps.once('acquireMachines', unavailable('H100'));
       const serving = steps.hold('waitUntilServing');
       await subject.look();
       const { input } = await serving.entered;
@@ -121,7 +121,7 @@ describe('when no size can be had', () => {
       const { steps } = subject;
       const sizes = Array.from({ length: 12 }, (_, i) => `size-${i}`);
       steps.candidates = sizes.map(candidate);
-      for (const size of sizes) steps.once('acquireMachines', () => unavailable(size));
+      for (const size of sizes) steps.once('acquireMachines', unavailable(size));
       const report = steps.hold('reportPause');
       await subject.look();
       const { input } = await report.entered;

@@ -104,7 +104,7 @@ describe('a long life', () => {
     harness.run(async (subject) => {
       const { steps } = subject;
       steps.candidates = [candidate('H100'), candidate('A100')];
-      steps.once('acquireMachines', () => unavailable('H100'));
+      steps.once('acquireMachines', unavailable('H100'));
       await subject.becomeReady();
       const before = await subject.handle.describe();
       await grow(subject);

@@ -14,12 +14,12 @@ export const SCENARIOS: Readonly<Record<string, (subject: Subject) => Promise<vo
   async fallback(subject) {
     const { steps } = subject;
     steps.candidates = [candidate('H100'), candidate('A100')];
-    steps.once('acquireMachines', () => unavailable('H100'));
+    steps.once('acquireMachines', unavailable('H100'));
     await subject.becomeReady();
   },
 
   async 'paused-then-retried'(subject) {
-    subject.steps.once('acquireMachines', () => unavailable('A100'));
+    subject.steps.once('acquireMachines', unavailable('A100'));
     await subject.look();
     await subject.atRest();
     await subject.retry();

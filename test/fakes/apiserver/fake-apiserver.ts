@@ -370,23 +370,24 @@ function verbOf(request: IncomingMessage, url: URL, { name }: Target): FakeVerb 
   throw new Refusal(405, 'MethodNotAllowed', `${method} is not supported here`);
 }
 
-/** Equality on labels and on `metadata.name` and `metadata.namespace`. */
+/** Existence and equality of labels; equality of `metadata.name` and `metadata.namespace`. */
 function selector(query: URLSearchParams): (object: Stored) => boolean {
   const terms = (name: string): string[][] =>
     (query.get(name) ?? '')
       .split(',')
       .filter((term) => term !== '')
       .map((term) => {
-        const [key = '', value, ...more] = term.split('=');
-        if (value === undefined || more.length > 0)
+        const [key = '', ...value] = term.split('=');
+        if (value.length > 1 || (value.length === 0 && name !== 'labelSelector'))
           throw new Refusal(400, 'BadRequest', `this fake can't select by ${term}`);
-        return [key, value];
+        return [key, ...value];
       });
   const labels = terms('labelSelector');
   const fields = terms('fieldSelector');
   return ({ metadata }) =>
-    labels.every(([key = '', value]) => metadata.labels?.[key] === value) &&
-    fields.every(([key = '', value]) => metadata[key.replace(/^metadata\./, '')] === value);
+    labels.every(([key = '', value]) =>
+      value === undefined ? key in (metadata.labels ?? {}) : metadata.labels?.[key] === value,
+    ) && fields.every(([key = '', value]) => metadata[key.replace(/^metadata\./, '')] === value);
 }
 
 function shaper(request: IncomingMessage): (object: Stored) => Stored {

@@ -1,0 +1,170 @@
+import { openWorld, type World } from '../../../activities/observe/world';
+import type { Look } from '../../../api/workflow';
+import type { Workspace } from '../../../api/workspace';
+import { startBridge, type Bridge } from '../../../bridge/bridge';
+import type { Workflows } from '../../../bridge/workflows';
+import { eventually, RecordingLogger, startFakeCluster, type FakeCluster } from '../../fakes/apiserver/harness';
+import { workspace } from '../activities/objects';
+
+const WORKSPACES = 'kaito.sh/v1beta1/workspaces';
+const FINALIZER = 'workspace.finalizer.kaito.sh';
+
+/** Temporal's side, as the bridge sees it: remembers what it was told. */
+class RecordedWorkflows implements Workflows {
+  readonly looks: string[] = [];
+  readonly toRunning: string[] = [];
+  keys = new Set<string>();
+  failures = 0;
+
+  signalWithStart({ metadata }: Workspace, look: Look): Promise<void> {
+    if (this.failures > 0) {
+      this.failures -= 1;
+      return Promise.reject(new Error('Temporal is away'));
+    }
+    this.looks.push(`${metadata.name} ${look.reason} ${look.generation}`);
+    this.keys.add(`${metadata.namespace}/${metadata.name}`);
+    return Promise.resolve();
+  }
+
+  signalIfRunning({ namespace, name }: { namespace: string; name: string }, look: Look): Promise<void> {
+    this.toRunning.push(`${namespace}/${name} ${look.reason}`);
+    return Promise.resolve();
+  }
+
+  running(): Promise<ReadonlySet<string>> {
+    return Promise.resolve(new Set(this.keys));
+  }
+}
+
+describe('bridge', () => {
+  let cluster: FakeCluster;
+  let world: World;
+  let bridge: Bridge;
+  let workflows: RecordedWorkflows;
+
+  beforeEach(async () => {
+    cluster = await startFakeCluster();
+    workflows = new RecordedWorkflows();
+  });
+  afterEach(async () => {
+    await bridge.stop();
+    await world.stop();
+    await eventually('no watch is open', () => cluster.server.openWatches === 0);
+    await cluster.stop();
+  });
+
+  async function start(resyncMs = 3_600_000): Promise<void> {
+    const logger = new RecordingLogger();
+    world = await openWorld(cluster.client, logger, { nodeClaims: true });
+    bridge = await startBridge({ client: cluster.client, world, workflows, logger, resyncMs });
+  }
+
+  function create(name: string, parts: Partial<Workspace> = {}): void {
+    const { metadata: _, ...rest } = workspace(parts);
+    cluster.server.store.create(WORKSPACES, 'default', { ...rest, metadata: { name, generation: 1 } as never });
+  }
+
+  function update(name: string, change: (now: Workspace) => object): void {
+    cluster.server.store.update(WORKSPACES, 'default', name, (now) => ({ ...now, ...change(now as never) }));
+  }
+
+  const found = (name: string) => cluster.server.store.get(WORKSPACES, 'default', name) as unknown as Workspace;
+  const looked = (...looks: string[]) =>
+    eventually(
+      `looks: ${looks.join(', ')}`,
+      () => JSON.stringify([...workflows.looks].sort()) === JSON.stringify([...looks].sort()),
+      () => workflows.looks,
+    );
+
+  test('adds the finalizer before it starts the workflow', async () => {
+    await start();
+    const atStart: unknown[] = [];
+    const signal = workflows.signalWithStart.bind(workflows);
+    workflows.signalWithStart = (known, look) => {
+      atStart.push(found('a').metadata.finalizers);
+      return signal(known, look);
+    };
+    create('a');
+    await looked('a generation 1');
+    expect(atStart).toEqual([[FINALIZER]]);
+  });
+
+  test('tells each generation once, however often the Workspace changes otherwise', async () => {
+    await start();
+    create('a');
+    await looked('a generation 1');
+    update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { x: '1' } } }));
+    update('a', ({ resource }) => ({ resource: { ...resource, instanceTypes: ['another'] } }));
+    await looked('a generation 1', 'a generation 2');
+  });
+
+  test('tries again when Temporal is away', async () => {
+    workflows.failures = 2;
+    await start();
+    create('a');
+    await looked('a generation 1');
+  });
+
+  const disconnects: readonly [string, (server: FakeCluster['server'], change: () => void) => void][] = [
+    ['watches that end', (server, change) => (server.endWatches('close'), change())],
+    ['watches that are cut', (server, change) => (server.endWatches('cut'), change())],
+    ['changes while no watch is open', (server, change) => (server.unseen(change), server.endWatches('cut'))],
+    [
+      'a history that is compacted meanwhile',
+      (server, change) => {
+        server.unseen(change);
+        server.store.compact();
+        server.endWatches('cut');
+      },
+    ],
+  ];
+  test.each(disconnects)('misses nothing: %s', async (_, disconnect) => {
+    await start();
+    create('a');
+    await looked('a generation 1');
+    disconnect(cluster.server, () => {
+      update('a', ({ resource }) => ({ resource: { ...resource, instanceTypes: ['another'] } }));
+      create('b');
+    });
+    await looked('a generation 1', 'a generation 2', 'b generation 1');
+  });
+
+  test('on start and periodically, every Workspace has a workflow and every workflow a Workspace', async () => {
+    create('lost');
+    update('lost', ({ metadata }) => ({
+      metadata: { ...metadata, finalizers: [FINALIZER] },
+      status: { observedGeneration: 1, step: { name: 'Serving' } },
+    }));
+    workflows.keys = new Set(['default/orphan']);
+    await start();
+    await looked('lost resync 1');
+    await eventually('the orphan is told', () => workflows.toRunning.includes('default/orphan gone'));
+  });
+
+  test('leaves a cancelled Workspace alone until it changes', async () => {
+    create('c');
+    update('c', ({ metadata }) => ({
+      metadata: { ...metadata, finalizers: [FINALIZER] },
+      status: { observedGeneration: 1, step: { name: 'Cancelled' } },
+    }));
+    create('witness');
+    await start(50);
+    await looked('witness generation 1');
+    update('c', ({ metadata }) => ({ metadata: { ...metadata, annotations: { 'kaito.sh/retry': '1' } } }));
+    await looked('witness generation 1', 'c retry 1');
+  });
+
+  test('tells a workflow when its Workspace was torn away without release', async () => {
+    await start();
+    create('a');
+    await looked('a generation 1');
+    update('a', ({ metadata }) => ({ metadata: { ...metadata, finalizers: [] } }));
+    await eventually('the finalizer is back', () => found('a').metadata.finalizers?.includes(FINALIZER) === true);
+    cluster.server.unseen(() => {
+      update('a', ({ metadata }) => ({ metadata: { ...metadata, finalizers: [] } }));
+      cluster.server.store.delete(WORKSPACES, 'default', 'a');
+    });
+    cluster.server.endWatches('cut');
+    await eventually('it is told', () => workflows.toRunning.includes('default/a gone'));
+  });
+});
