@@ -16,6 +16,8 @@ import { composeStatus, type Situation } from './status/compose';
 
 /** Heartbeats flow even when nothing changes; the SDK sends at most as many as the time-out needs. */
 const HEARTBEAT_MS = 5_000;
+/** What a step waits for is said once it has waited for this long: a quick step costs no heartbeat. */
+const SAY_AFTER_MS = 1_000;
 
 /** A burst of changes is told once; people read no faster. */
 const TELL_EVERY_MS = 2_000;
@@ -67,7 +69,11 @@ export function defineStep<I extends StepInput, O>(
     const signal = AbortSignal.any([activity.cancellationSignal, stop.signal]);
 
     let message = 'starting';
-    const beat = (): void => activity.heartbeat(message);
+    let saying: NodeJS.Timeout | undefined;
+    const beat = (): void => {
+      saying = undefined;
+      activity.heartbeat(message);
+    };
     const ticking = setInterval(beat, HEARTBEAT_MS);
     const unwatch = watchLife(deps, input, options, () => stop.abort(new SupersededError()));
 
@@ -76,7 +82,7 @@ export function defineStep<I extends StepInput, O>(
       progress(next) {
         if (next === message) return;
         message = next;
-        beat();
+        saying ??= setTimeout(beat, SAY_AFTER_MS);
       },
       tell: (workspace, told) => tell(deps, input, options.name, workspace, told),
       follow: (workspace, told, { lazily } = { lazily: false }) =>
@@ -99,6 +105,7 @@ export function defineStep<I extends StepInput, O>(
       throw await failed(deps, input, options.name, error, context);
     } finally {
       clearInterval(ticking);
+      clearTimeout(saying);
       unwatch();
     }
   };
