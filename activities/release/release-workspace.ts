@@ -31,12 +31,14 @@ export function createReleaseWorkspace(
     let left = 'the workload';
     const isCancelled = reason === 'cancelled';
     const told = (): Told => ({ message: `${isCancelled ? 'cancelled; ' : ''}releasing ${left}`, isCancelled });
-    const following = workspace && context.follow(workspace, told, { lazily: true });
+    // Told before anything goes where the Workspace stays: a Ready one that loses its workload would be restored by the bridge.
+    const following = workspace && context.follow(workspace, told, { lazily: !isCancelled });
     const say = (what: string): void => {
       left = what;
       context.progress(`waiting until gone: ${what}`);
     };
     try {
+      await following?.first;
       if (workspace !== undefined) await removeWorkload(deps, workspace, context, say);
       const owner: Owner = { ...ref, isOwned: (uid) => uid !== undefined && uid !== keptUid };
       await removeMachines(deps, providers, owner, workspace, context, say);
