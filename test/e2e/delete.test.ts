@@ -1,5 +1,4 @@
 import type { Workspace } from '../../api/workspace';
-import { isConflict } from '../../kubernetes/errors';
 import type { KubernetesObject, NodeClaim } from '../../kubernetes/objects';
 import { RESOURCES, type Resource } from '../../kubernetes/resources';
 import { condition, inference, NODE_CLASSES, textWith, useStage } from './support';
@@ -118,23 +117,7 @@ describe('a machine that does not go', () => {
     return { ref, claim };
   }
 
-  async function release(claim: NodeClaim): Promise<void> {
-    for (;;) {
-      const current = await stage().client.get(RESOURCES.nodeClaims, claim.metadata);
-      if (current === undefined) return;
-      const { resourceVersion, finalizers = [] } = current.metadata;
-      const others = finalizers.filter((finalizer) => finalizer !== KEEP);
-      try {
-        await stage().client.patch(RESOURCES.nodeClaims, claim.metadata, {
-          metadata: { resourceVersion, finalizers: others },
-        });
-        return;
-      } catch (error) {
-        // Karpenter takes its own finalizer away at the same time.
-        if (!isConflict(error)) throw error;
-      }
-    }
-  }
+  const release = (claim: NodeClaim) => stage().removeFinalizer(claim, KEEP);
 
   it('is named, and keeps the Workspace until it is gone', async () => {
     const { ref, claim } = await stuck();

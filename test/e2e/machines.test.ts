@@ -214,11 +214,7 @@ it('replaces a machine that is deleted after Ready, even while it lingers, and n
   expect(status.machines).toContainEqual(expect.objectContaining({ name: second.metadata.name, phase: 'Ready' }));
   const { historyLength } = await stage().workflow(ref).describe();
   expect(historyLength).toBeLessThan(100);
-  const lingering = stage()
-    .view.nodeClaims(namespace)
-    .find(({ metadata }) => metadata.uid === first.metadata.uid);
-  const remaining = lingering?.metadata.finalizers?.filter((finalizer) => finalizer !== FOREIGN);
-  await stage().client.patch(RESOURCES.nodeClaims, first.metadata, { metadata: { finalizers: remaining } });
+  await stage().removeFinalizer(first, FOREIGN);
   await stage().until('it is gone', () => stage().view.nodeClaims(namespace).length === 1);
   await stage().workspaceWhen(ref, 'shows one machine', (one) => isReady(one) && one.status.machines?.length === 1);
   await stage().client.delete(RESOURCES.workspaces, ref);

@@ -8,6 +8,7 @@ import { toError } from '../../api/to-error';
 import { workflowIdOf } from '../../api/workflow';
 import { Cache } from '../../kubernetes/cache';
 import { connect, type KubernetesClient } from '../../kubernetes/client';
+import { isConflict } from '../../kubernetes/errors';
 import { SILENT_LOGGER, type Logger } from '../../kubernetes/logger';
 import type {
   ControllerRevision,
@@ -373,6 +374,24 @@ export class Stage {
 
   workflow({ namespace, name }: { readonly namespace: string; readonly name: string }) {
     return this.temporal.workflow.getHandle(workflowIdOf({ namespace, name }));
+  }
+
+  /** Takes a finalizer from a NodeClaim, whatever others do to the rest of them meanwhile. */
+  async removeFinalizer({ metadata }: NodeClaim, finalizer: string): Promise<void> {
+    await this.poll(`${metadata.name} has no finalizer ${finalizer}`, async () => {
+      const current = await this.client.get(RESOURCES.nodeClaims, metadata);
+      if (current === undefined) return true;
+      const { resourceVersion, finalizers = [] } = current.metadata;
+      const others = finalizers.filter((one) => one !== finalizer);
+      try {
+        await this.client.patch(RESOURCES.nodeClaims, metadata, { metadata: { resourceVersion, finalizers: others } });
+        return true;
+      } catch (error) {
+        // Karpenter takes its own finalizer away at the same time.
+        if (isConflict(error)) return false;
+        throw error;
+      }
+    });
   }
 
   /** The workflow's whole history as text, payloads included. */
