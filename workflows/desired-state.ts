@@ -10,6 +10,8 @@ export const retry = defineSignal(RETRY_SIGNAL);
 export interface DesiredState {
   /** Grows with every request that is worth converging for. */
   readonly version: number;
+  /** Grows with what a person asked for: a new spec, a retry, deletion; not with what the bridge noticed about objects. */
+  readonly wishes: number;
   /** The life that was observed last is to be deleted: there is nothing to plan. */
   readonly isDeleted: boolean;
   /** What is being converged on; requests that it already covers are not worth a new round. */
@@ -23,6 +25,7 @@ export interface DesiredState {
 /** Registers the signals and follows them. */
 export function followDesiredState(): DesiredState {
   let version = 0;
+  let wishes = 0;
   let observed: Life | undefined;
   let latest: Life | undefined;
   let deletedUid: string | undefined;
@@ -34,30 +37,41 @@ export function followDesiredState(): DesiredState {
       case 'generation':
       case 'resync':
         // The very first look only says what the first plan will read anyway; `observe` compares the two.
-        if (latest !== undefined && !covers(observed ?? latest, request)) version += 1;
+        if (latest !== undefined && !covers(observed ?? latest, request)) {
+          version += 1;
+          wishes += 1;
+        }
         latest = { uid: request.uid, generation: request.generation };
         break;
       case 'deleted':
         // It may come late: of another life than the observed one only the plan can tell.
         version += 1;
+        wishes += 1;
         deletedUid = request.uid;
         latest = { uid: request.uid, generation: request.generation };
         break;
       case 'retry':
+      case 'gone':
+        version += 1;
+        wishes += 1;
+        break;
       case 'objects':
       case 'references':
-      case 'gone':
         version += 1;
         break;
     }
   });
   setHandler(retry, () => {
     version += 1;
+    wishes += 1;
   });
 
   return {
     get version() {
       return version;
+    },
+    get wishes() {
+      return wishes;
     },
     get isDeleted() {
       return observed !== undefined && observed.uid === deletedUid;

@@ -46,10 +46,10 @@ export async function workspace(ref: WorkspaceRef, carried?: Carried): Promise<v
     if (!isCancellation(error)) throw error;
     // Asked by `temporal workflow cancel`. The state Cancelled on the Workspace keeps the bridge from starting it again.
     await CancellationScope.nonCancellable(async () => {
-      const { version } = desired;
+      const { wishes } = desired;
       await release(ref, record, 'cancelled');
-      // What was asked for meanwhile gets a run that isn't cancelled.
-      if (desired.version !== version) await continueAsNew<typeof workspace>(ref, record.carry());
+      // What a person asked for meanwhile gets a run that isn't cancelled; what the bridge noticed of the release does not count.
+      if (desired.wishes !== wishes) await continueAsNew<typeof workspace>(ref, record.carry());
     });
     throw error;
   }

@@ -1,6 +1,6 @@
 import { useTemporal } from '../environment';
 import { candidate, finalFailure, passingFailure, status, unavailable, walk } from './fake-steps';
-import { backsOff, ended, openHarness, searchAttribute, type Harness, type Subject } from './harness';
+import { backsOff, ended, openHarness, searchAttribute, type Harness, type Subject, until } from './harness';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -137,6 +137,33 @@ describe('temporal workflow cancel', () => {
       await subject.handle.cancel();
       await release.entered;
       await subject.handle.cancel();
+      await subject.status();
+      release.complete();
+      expect(await ended(subject)).toBe('CANCELLED');
+      expect(subject.steps.calls).toEqual([...walk(), released]);
+    }));
+
+  it('a retry during its release gets a run that is not cancelled', () =>
+    harness.run(async (subject) => {
+      const release = subject.steps.hold('releaseWorkspace');
+      await subject.becomeReady();
+      await subject.handle.cancel();
+      await release.entered;
+      await subject.retry();
+      await subject.status();
+      release.complete();
+      await until('the second walk is over', () => subject.steps.calls.length === 2 * walk().length + 1);
+      expect(subject.steps.calls).toEqual([...walk(), released, ...walk()]);
+    }));
+
+  it('what the bridge notices of its release does not undo it', () =>
+    harness.run(async (subject) => {
+      const release = subject.steps.hold('releaseWorkspace');
+      await subject.becomeReady();
+      await subject.handle.cancel();
+      await release.entered;
+      await subject.look('objects');
+      await subject.look('resync');
       await subject.status();
       release.complete();
       expect(await ended(subject)).toBe('CANCELLED');
