@@ -8,14 +8,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 
-import {
-  RETRY_SIGNAL,
-  STATUS_QUERY,
-  workflowIdOf,
-  type LookReason,
-  type StepName,
-  type WorkspaceRef,
-} from '../../api/workflow';
+import { RETRY_SIGNAL, STATUS_QUERY, workflowIdOf, type LookReason, type WorkspaceRef } from '../../api/workflow';
 import type { Workspace, WorkspaceStatus } from '../../api/workspace';
 import { createWorkflows } from '../../bridge/workflows';
 import { bundleWorkflows } from '../../workers/product';
@@ -172,10 +165,6 @@ export async function searchAttribute({ handle }: Subject, name: string): Promis
 export async function pendingActivity({ handle }: Subject) {
   const { raw } = await handle.describe();
   return raw.pendingActivities?.[0];
-}
-
-async function waitForStatus(subject: Subject, step: StepName): Promise<void> {
-  await until(`the status tells of step ${step}`, async () => (await subject.status())?.step?.name === step);
 }
 
 /** The current details, as the Temporal UI shows them. */
