@@ -44,8 +44,10 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   // Only a step that works on the Workspace acts on a retry; one that takes it down leaves it for the next run.
   const isUp = step !== 'Release' && step !== 'Cancelled';
   const retry = isUp ? workspace.metadata.annotations?.[ANNOTATION_RETRY] : previous.observedRetry;
-  // What is being taken down is not in trouble.
-  const trouble = failure ?? (isUp ? observation?.failure : undefined);
+  // What is being taken down is not in trouble, and the steps before the workload's have nothing to say of its pods.
+  const isAboutPods = observation?.machinesReady === true;
+  const isMine = isUp && !(isAboutPods && (step === 'Plan' || step === 'Machines'));
+  const trouble = failure ?? (isMine ? observation?.failure : undefined);
   const conditions = conditionsOf(situation);
   const inferenceConfig = situation.plan === undefined ? previous.inferenceConfig : situation.plan.inferenceConfig;
 

@@ -1,7 +1,7 @@
 import { composeStatus, type Situation } from '../../../activities/status/compose';
 import { observe } from '../../../activities/observe/observation';
 import type { Workspace } from '../../../api/workspace';
-import { LAUNCHED, node, nodeClaim, owned, statefulSet, workspace } from './objects';
+import { LAUNCHED, node, nodeClaim, owned, pod, statefulSet, workspace } from './objects';
 
 const facts = { attempts: [], workflow: { id: 'workspace/default/w', runID: 'run' } };
 const machines = { nodeClaims: [nodeClaim('ws1', LAUNCHED, { nodeName: 'n1' })], nodes: [node('n1')] };
@@ -67,6 +67,25 @@ test('a failure names cause, attempt, next try and remedy', () => {
     remedy: 'Create the object that the message names; the Workspace goes on by itself.',
   });
   expect(status.conditions?.[0]).toMatchObject({ type: 'Planned', status: 'False', reason: 'MissingReference' });
+});
+
+test('a pod’s trouble is the serving step’s to tell, not that of the machines step on its way past', () => {
+  const crashing = pod({
+    phase: 'Running',
+    containerStatuses: [
+      { name: 'w', ready: false, restartCount: 3, state: { waiting: { reason: 'CrashLoopBackOff' } } },
+    ],
+  });
+  const observation = observe(workspace(), 1, owned({ ...machines, statefulSet: statefulSet(0), pods: [crashing] }));
+  expect(compose(workspace(), { observation, step: 'Serving' }).step?.cause).toBe('CrashLoop');
+  expect(compose(workspace(), { observation, step: 'Machines' }).step?.cause).toBeUndefined();
+});
+
+test('a retry counts as acted on by a step that works on the Workspace, not by its release', () => {
+  const asked = workspace({ status: { observedRetry: '1' } }, { annotations: { 'kaito.sh/retry': '2' } });
+  expect(compose(asked, { step: 'Plan' }).observedRetry).toBe('2');
+  expect(compose(asked, { step: 'Release' }).observedRetry).toBe('1');
+  expect(compose(asked, { step: 'Cancelled' }).observedRetry).toBe('1');
 });
 
 test('WorkspaceDeleting exists only while it is so', () => {
