@@ -34,4 +34,6 @@ module.exports = {
   ],
   reporters: ['default', '<rootDir>/local/plain-reporter.cjs'],
   testTimeout: 60_000,
+  // End-to-end files share one environment, and each runs a product that serves all of it.
+  maxWorkers: 1,
 };
