@@ -256,3 +256,36 @@ it('leaves other ownersâ€™ NodeClaims alone, even one that bears the Workspaceâ€
   expect(stage().onlyClaim(namespace).metadata.deletionTimestamp).toBeUndefined();
   await stage().client.delete(RESOURCES.nodeClaims, foreign.metadata);
 });
+
+it('spreads a model over nodes that one cannot hold, and replaces only the machine that is lost', async () => {
+  const namespace = await stage().namespace();
+  const ref = { namespace, name: 'llama' };
+
+  await stage().client.create(
+    RESOURCES.workspaces,
+    inference(namespace, 'llama', { inference: { preset: { name: 'llama-3.3-70b-instruct' } } }),
+  );
+  const { status } = await stage().ready(ref);
+  expect(status).toMatchObject({ targetNodeCount: 3, instanceType: GOOD });
+  const before = stage().view.nodeClaims(namespace);
+  expect(before).toHaveLength(3);
+  expect(new Set(status.workerNodes).size).toBe(3);
+  // Only the first of the group answers HTTP.
+  expect(stage().view.service(namespace, 'llama')?.spec.selector).toEqual({
+    'kaito.sh/workspace': 'llama',
+    'statefulset.kubernetes.io/pod-name': 'llama-0',
+  });
+
+  const [lost, ...kept] = before;
+  if (lost === undefined) throw new Error('there is no NodeClaim');
+  await stage().client.delete(RESOURCES.nodeClaims, lost.metadata, { uid: lost.metadata.uid });
+  const uids = (): string[] =>
+    stage()
+      .view.nodeClaims(namespace)
+      .map(({ metadata }) => metadata.uid);
+  await stage().workspaceWhen(ref, 'ready again on other machines', (workspace) => {
+    const isOther = !uids().includes(lost.metadata.uid) && uids().length === 3;
+    return isOther && isReady(workspace) && workspace.status?.machines?.length === 3;
+  });
+  expect(uids()).toEqual(expect.arrayContaining(kept.map(({ metadata }) => metadata.uid)));
+});
