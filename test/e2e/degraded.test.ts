@@ -107,7 +107,7 @@ it('shows that a pod was evicted, and that another took its place', async () => 
   const fallen = await stage().workspaceWhen(
     ref(),
     'says so',
-    (one) => condition(one, 'InferenceReady')?.reason === 'NodeMemoryPressure',
+    (one) => condition(one, 'InferenceReady')?.reason === 'NodeMemoryPressure' && one.status.step?.name === 'Serving',
   );
   expect(fallen.status.step).toMatchObject({
     cause: 'Evicted',
