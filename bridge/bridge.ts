@@ -146,12 +146,13 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     world.workspaces.subscribe((event) => {
       if (event.type !== 'deleted') return;
       const key = keyOf(event.object.metadata);
+      const { uid, generation } = event.object.metadata;
+      const knowsOfDeletion = told.get(key)?.fingerprint.startsWith(`deleted/${uid}/`) === true;
       told.delete(key);
       differs.delete(key);
       editedServices.delete(key);
-      // Released by its workflow: that is how it ends. Otherwise somebody took the finalizer away.
-      if (event.object.status?.step?.name === 'Release') return;
-      const { uid, generation } = event.object.metadata;
+      // Released by its workflow: that is how it ends, and a quick release is never told. Otherwise somebody took the finalizer away.
+      if (knowsOfDeletion || event.object.status?.step?.name === 'Release') return;
       workflows.signalIfRunning(refOfKey(key), { uid, generation, reason: 'gone' }).catch((error: unknown) => {
         logger.warn('could not tell a workflow that its Workspace is gone; the next resync does', { key, error });
       });
