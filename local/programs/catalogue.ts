@@ -9,7 +9,9 @@ export type ProgramName =
   | 'kubectl'
   | 'kwok'
   | 'karpenter-kwok'
-  | 'temporal';
+  | 'temporal'
+  | 'registry'
+  | 'crane';
 
 /** A program found on PATH is taken when it names the wanted major and minor version. */
 export interface PathSource {
@@ -180,6 +182,24 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
         'darwin-x64': '29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf',
         'darwin-arm64': '1ce8d2751c2d03a1a09fac36a6be65cd62ae438d5495dcfd22b91f95966e7cdc',
       },
+    },
+  },
+  registry: {
+    name: 'registry',
+    version: 'v3.1.2',
+    go: {
+      module: path.join(GO_MODULES, 'registry'),
+      package: 'github.com/distribution/distribution/v3/cmd/registry',
+      ldflags: '-X github.com/distribution/distribution/v3/version.version=v3.1.2',
+    },
+  },
+  crane: {
+    name: 'crane',
+    version: 'v0.22.1',
+    go: {
+      module: path.join(GO_MODULES, 'crane'),
+      package: 'github.com/google/go-containerregistry/cmd/crane',
+      ldflags: '-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=v0.22.1',
     },
   },
 };
