@@ -51,8 +51,30 @@ export const CAUSES = {
     remedy: 'Create the NodeClass that the message names, or set the one to use in the configuration.',
   },
   Auth: { retryable: true, remedy: 'Give the worker the permission that the message names.' },
+  DatasetUnavailable: {
+    retryable: true,
+    remedy: 'Check that the address in tuning.input.urls can be reached from the cluster; it is tried again.',
+  },
+  RegistryUnavailable: {
+    retryable: true,
+    remedy: 'Nothing to do once the registry answers again: the adapter is kept, and only the push is tried again.',
+  },
+  RegistryDenied: {
+    retryable: true,
+    remedy:
+      'Correct the Secret in tuning.output.imagePushSecret; the adapter is kept, and only the push is tried again.',
+  },
   ImagePull: { retryable: true, remedy: 'Check the image reference, the pull secret and the registry.' },
   OutOfMemory: { retryable: true, remedy: 'Lower max-model-len or choose a size with more memory.' },
+  TrainingCrashed: {
+    retryable: false,
+    remedy:
+      'Read the log: kubectl logs job/NAME. Then set the annotation kaito.sh/retry: training goes on from its last checkpoint.',
+  },
+  DeadlineExceeded: {
+    retryable: false,
+    remedy: 'Raise tuning.activeDeadlineSeconds: training goes on from its last checkpoint.',
+  },
   CrashLoop: { retryable: true, remedy: 'Read the log: kubectl logs --previous.' },
   ContainerStart: { retryable: true, remedy: 'Look at the pod: kubectl describe pod.' },
   Unschedulable: { retryable: true, remedy: 'Look at the pod: kubectl describe pod names what no node offers.' },
@@ -85,6 +107,8 @@ export interface Failure {
   readonly message: string;
   /** Overrides the cause's remedy where more is known. */
   readonly remedy?: string;
+  /** It was tried often enough: not tried again by itself, though the cause could pass. */
+  readonly isFinal?: boolean;
 }
 
 /** Thrown by activities' inner code; turned into an ApplicationFailure at the activity's edge. */

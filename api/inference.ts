@@ -90,6 +90,8 @@ export const SOURCE_KINDS = {
   volumeSource: `(has(self.volumeSource) ? 1 : 0)`,
 } as const;
 
+const ADAPTER_SOURCES = `${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} + (has(self.workspace) ? 1 : 0)`;
+
 const adapterSourceSchema = object(
   {
     name: text({
@@ -104,7 +106,7 @@ const adapterSourceSchema = object(
     }).optional(),
     urls: list(text({ maxLength: 2048, description: 'Not supported for adapters.' }), {
       maxItems: 1,
-      description: 'Not supported for adapters: use image or volumeSource.',
+      description: 'Not supported for adapters: use image, volumeSource or workspace.',
     }).optional(),
     volumeSource: volume('A volume of Kubernetes with the adapter’s files, as in a Pod.').optional(),
     image: text({
@@ -113,9 +115,15 @@ const adapterSourceSchema = object(
       rules: [isImage],
     }).optional(),
     imagePullSecrets: pullSecrets().optional(),
+    workspace: text({
+      maxLength: 253,
+      description:
+        'Tuning Workspace in the same namespace: its pushed image is waited for, and used by its digest. Without imagePullSecrets its imagePushSecret pulls it.',
+      rules: [isObjectName('Workspace')],
+    }).optional(),
   },
   {
-    description: 'Where the adapter’s files come from: exactly one of image and volumeSource.',
+    description: 'Where the adapter’s files come from: exactly one of image, volumeSource and workspace.',
     rules: [
       {
         rule: 'has(self.name)',
@@ -126,17 +134,17 @@ const adapterSourceSchema = object(
       {
         rule: `${SOURCE_KINDS.urls} == 0`,
         fieldPath: '.urls',
-        message: 'cannot be the source of an adapter: use image or volumeSource',
+        message: 'cannot be the source of an adapter: use image, volumeSource or workspace',
         reason: 'FieldValueForbidden',
       },
       {
-        rule: `${SOURCE_KINDS.urls} + ${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} > 0`,
-        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has neither image nor volumeSource: set exactly one of them'`,
+        rule: `${SOURCE_KINDS.urls} + ${ADAPTER_SOURCES} > 0`,
+        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has no source: set exactly one of image, volumeSource and workspace'`,
         reason: 'FieldValueRequired',
       },
       {
-        rule: `${SOURCE_KINDS.image} + ${SOURCE_KINDS.volumeSource} < 2`,
-        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has both image and volumeSource: set exactly one of them'`,
+        rule: `${ADAPTER_SOURCES} < 2`,
+        messageExpression: `'adapter "' + (has(self.name) ? self.name : '') + '" has several sources: set exactly one of image, volumeSource and workspace'`,
       },
     ],
   },

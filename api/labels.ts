@@ -18,6 +18,9 @@ export const ANNOTATION_RETRY = 'kaito.sh/retry';
 /** `true`: a stuck teardown lets the Workspace go and leaves the rest to the sweeper. */
 export const ANNOTATION_FORCE_DELETE = 'kaito.sh/force-delete';
 
+/** `true`: machines bought for a tuning Workspace are kept when it is done, for a look at the pods or for another run. */
+export const ANNOTATION_KEEP_MACHINES = 'kaito.sh/keep-machines';
+
 export const ANNOTATION_ENABLE_LB = 'kaito.sh/enablelb';
 export const ANNOTATION_RUNTIME = 'kaito.sh/runtime';
 export const ANNOTATION_BYPASS_RESOURCE_CHECKS = 'kaito.sh/bypass-resource-checks';

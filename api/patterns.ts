@@ -54,7 +54,7 @@ export const immutable = {
   reason: 'FieldValueForbidden',
 } as const satisfies Rule;
 
-export const isObjectName = (kind: 'Secret' | 'ConfigMap'): Rule =>
+export const isObjectName = (kind: 'Secret' | 'ConfigMap' | 'Workspace'): Rule =>
   matches(
     DNS_SUBDOMAIN,
     `is not a name that a ${kind} can have (lower-case letters, digits, "-" and "."): set the name of a ${kind} in the namespace of the Workspace`,

@@ -4,7 +4,20 @@ import { field, int32, int64, list, object, oneOf, stringMap, text, time } from 
 
 const STATES = ['Pending', 'Ready', 'NotReady', 'Running', 'Succeeded', 'Failed', 'Cancelled', 'Deleting'] as const;
 
-const STEP_NAMES = ['Plan', 'Machines', 'Workload', 'Serving', 'Ready', 'Release', 'Failed', 'Cancelled'] as const;
+const STEP_NAMES = [
+  'Plan',
+  'Machines',
+  'Workload',
+  'Serving',
+  'Ready',
+  'Data',
+  'Training',
+  'Push',
+  'Succeeded',
+  'Release',
+  'Failed',
+  'Cancelled',
+] as const;
 
 const MACHINE_PHASES = [
   'Pending',
@@ -86,6 +99,42 @@ const machineSchema = object(
   { description: 'A machine of the Workspace.' },
 );
 
+const trainingProgressSchema = object(
+  {
+    step: int32({ description: 'Optimizer steps done.' }),
+    steps: int32({ description: 'Optimizer steps in all.' }),
+    loss: text({ description: 'Training loss, a decimal.' }).optional(),
+    tokensPerSecond: int32({ description: 'Tokens trained on, per second, over all GPUs.' }).optional(),
+    etaSeconds: int32({ description: 'Seconds until training is expected to end.' }).optional(),
+    checkpoint: int32({ description: 'Step of the last checkpoint on the output volume.' }).optional(),
+    time: time({ description: 'When it was told.' }),
+  },
+  { description: 'How far the training is.' },
+);
+
+const tuningStatusSchema = object(
+  {
+    hash: text({ description: 'SHA-256 of what determines the adapter: model, method, config and input.' }),
+    progress: trainingProgressSchema.optional(),
+    volume: text({ description: 'PersistentVolumeClaim that holds checkpoints and adapter.' }).optional(),
+    trainedTime: time({ description: 'When the adapter was complete.' }).optional(),
+    loss: text({ description: 'Training loss at the end, a decimal.' }).optional(),
+    dataDigest: text({ description: 'SHA-256 of the training data.' }).optional(),
+    image: text({ description: 'Image that the adapter was pushed to.' }).optional(),
+    digest: text({ description: 'Digest of the pushed manifest, sha256:….' }).optional(),
+    pushedTime: time({ description: 'When it was pushed.' }).optional(),
+  },
+  { description: 'The tuning: how far it is, and where its adapter is.' },
+);
+
+const adapterStatusSchema = object(
+  {
+    name: text({ description: 'Name of the adapter.' }),
+    image: text({ description: 'Its image, by digest.' }),
+  },
+  { description: 'An adapter of a tuning Workspace, as it is served.' },
+);
+
 export const statusSchema = object(
   {
     workerNodes: list(text({ description: 'Node name.' }), {
@@ -126,8 +175,13 @@ export const statusSchema = object(
         name: text({ description: 'Name of the ConfigMap.' }),
         resourceVersion: text({ description: 'Its resource version when it was read.' }),
       },
-      { description: 'The ConfigMap of inference.config, as it was read for the plan.' },
+      { description: 'The ConfigMap of inference.config or tuning.config, as it was read for the plan.' },
     ).optional(),
+    tuning: tuningStatusSchema.optional(),
+    adapters: list(adapterStatusSchema, {
+      description: 'The adapters that come from tuning Workspaces.',
+      listMapKeys: ['name'],
+    }).optional(),
     workflow: object(
       {
         id: text({ description: 'Workflow ID.' }),
@@ -147,4 +201,6 @@ export type Condition = z.infer<typeof conditionSchema>;
 export type StepStatus = z.infer<typeof stepSchema>;
 export type AttemptStatus = z.infer<typeof attemptSchema>;
 export type MachineStatus = z.infer<typeof machineSchema>;
+export type TrainingProgress = z.infer<typeof trainingProgressSchema>;
+export type TuningStatus = z.infer<typeof tuningStatusSchema>;
 export type WorkspaceStatus = z.infer<typeof statusSchema>;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { presetSchema, pullSecrets, SOURCE_KINDS, volume } from './inference';
 import { isImage, isObjectName } from './patterns';
-import { list, object, text } from './schema';
+import { int32, list, object, text } from './schema';
 import { isWebUrl } from './urls';
 
 const dataSourceSchema = object(
@@ -43,7 +43,9 @@ const dataSourceSchema = object(
 
 const dataDestinationSchema = object(
   {
-    volumeSource: volume('A volume of Kubernetes that receives the results, as in a Pod.').optional(),
+    volumeSource: volume(
+      'A volume of Kubernetes that receives the results, as in a Pod. With image beside it: the results are kept there and pushed from there.',
+    ).optional(),
     image: text({
       maxLength: 512,
       description: 'Image to push the adapter to.',
@@ -62,16 +64,12 @@ const dataDestinationSchema = object(
     }).optional(),
   },
   {
-    description: 'Where the adapter goes: exactly one of image and volumeSource.',
+    description: 'Where the adapter goes: to an image, onto a volume, or both.',
     rules: [
       {
         rule: 'has(self.image) || has(self.volumeSource)',
-        message: 'names neither image nor volumeSource: set exactly one of them',
+        message: 'names neither image nor volumeSource: set at least one of them',
         reason: 'FieldValueRequired',
-      },
-      {
-        rule: '!(has(self.image) && has(self.volumeSource))',
-        message: 'names both image and volumeSource: set exactly one of them',
       },
       {
         rule: '!has(self.image) || has(self.imagePushSecret)',
@@ -108,6 +106,13 @@ export const tuningSchema = object(
     }).optional(),
     input: dataSourceSchema,
     output: dataDestinationSchema,
+    activeDeadlineSeconds: int32(
+      {
+        description:
+          'Longest time, in seconds, that data and training may take, retries included; then training is ended. Unset: no limit.',
+      },
+      60,
+    ).optional(),
   },
   { description: 'Tunes a model into an adapter. Exactly one of inference and tuning is set, and it stays that one.' },
 );

@@ -121,8 +121,35 @@ export interface Plan {
   readonly configHash?: string;
   /** The ConfigMap as read. */
   readonly inferenceConfig?: NonNullable<WorkspaceStatus['inferenceConfig']>;
+  /** Adapters of tuning Workspaces, each with the image it was pushed to. */
+  readonly adapters?: readonly ResolvedAdapter[];
+  /** Present for a tuning Workspace. */
+  readonly tuning?: TuningPlan;
   /** Candidates that were ruled out, with the reason: shown in the status. */
   readonly ruledOut: readonly { readonly instanceType: string; readonly reason: string }[];
+}
+
+/** An adapter whose `source.workspace` is done: what is served in its place. */
+export interface ResolvedAdapter {
+  readonly name: string;
+  /** By digest. */
+  readonly image: string;
+  readonly imagePullSecrets: readonly string[];
+}
+
+/** What the plan step decided about a tuning. */
+export interface TuningPlan {
+  readonly method: 'lora' | 'qlora';
+  /** SHA-256 of what determines the adapter: a training of another hash is another training. */
+  readonly hash: string;
+  /** The claim of ours that keeps checkpoints and adapter; absent where the user's volume does. */
+  readonly claim?: { readonly name: string; readonly storageClassName: string; readonly sizeGiB: number };
+  /** Folder of the results, where the output volume is mounted. */
+  readonly outputDirectory: string;
+  /** The adapter is complete on the output volume: only what comes after training is left to do. */
+  readonly isTrained: boolean;
+  /** Where to push; absent when the results stay on a volume, or are pushed already. */
+  readonly push?: { readonly image: string; readonly secret: string };
 }
 
 /** What only the workflow knows; a step writes it into the status together with what it observes. */
@@ -175,8 +202,32 @@ export type ServingOutcome =
   | { readonly kind: 'lost'; readonly what: string }
   | Superseded;
 
+export type DatasetOutcome = { readonly kind: 'checked'; readonly status: WorkspaceStatus } | Superseded;
+
+export type TrainingOutcome =
+  | { readonly kind: 'done'; readonly status: WorkspaceStatus }
+  /** A machine or the Job went away while waiting: converge again. */
+  | { readonly kind: 'lost'; readonly what: string }
+  | Superseded;
+
+export type PushOutcome =
+  | { readonly kind: 'pushed'; readonly status: WorkspaceStatus }
+  /** The output volume is gone, and the adapter with it: converge again. */
+  | { readonly kind: 'lost'; readonly what: string }
+  | Superseded;
+
+export type FinishOutcome = { readonly kind: 'finished'; readonly status: WorkspaceStatus } | Superseded;
+
 /** Why a release happens, and what is to remain. */
 export type ReleaseReason = 'deleted' | 'cancelled' | 'gone';
+
+/** Why a tuning's machines are no longer needed. */
+export type TrainingReleaseReason =
+  | 'succeeded'
+  /** The push is late: it goes on without them. */
+  | 'pushing'
+  /** Only the user can help. */
+  | 'failed';
 
 export interface ReleaseInput extends StepInput {
   readonly reason: ReleaseReason;
@@ -199,6 +250,18 @@ export interface WorkspaceActivities {
   waitUntilServing(
     input: StepInput & { readonly plan: Plan; readonly candidate: Candidate; readonly workload: AppliedWorkload },
   ): Promise<ServingOutcome>;
+  /** Asks the addresses of the dataset for size and format, before anything is bought. */
+  checkDataset(input: StepInput & { readonly plan: Plan }): Promise<DatasetOutcome>;
+  /** Makes the tuning Job and its volume exist, and waits until its data is complete and can be trained on. */
+  prepareData(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<TrainingOutcome>;
+  /** Waits until the adapter is complete; heartbeats tell the progress. A Job that failed earlier is made anew. */
+  trainAdapter(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<TrainingOutcome>;
+  /** Pushes the adapter from the output volume. Only this is tried again when the registry refuses. */
+  pushAdapter(input: StepInput & { readonly plan: Plan }): Promise<PushOutcome>;
+  /** Releases what was bought for the training, unless it is to be kept or holds the only copy of the adapter. */
+  releaseTrainingMachines(
+    input: StepInput & { readonly plan: Plan; readonly reason: TrainingReleaseReason },
+  ): Promise<FinishOutcome>;
   /** Removes the workload, then the machines, and returns when nothing owned is left. */
   releaseWorkspace(input: ReleaseInput): Promise<ReleaseOutcome>;
   /** Tells that every candidate was tried, and when the list is tried again (ISO time). */

@@ -108,6 +108,8 @@ export type {
   MachineStatus,
   StepName,
   StepStatus,
+  TrainingProgress,
+  TuningStatus,
   WorkspaceState,
   WorkspaceStatus,
 } from './status';
