@@ -1,0 +1,1 @@
+"""The programs that run in the pods of KAITO Workspaces; ../../README.md is their contract."""

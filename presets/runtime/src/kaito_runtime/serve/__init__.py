@@ -1,0 +1,1 @@
+"""`serve`: vLLM's OpenAI server, and what a Workspace needs around it."""
