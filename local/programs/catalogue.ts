@@ -11,7 +11,18 @@ export type ProgramName =
   | 'karpenter-kwok'
   | 'temporal'
   | 'registry'
-  | 'crane';
+  | 'crane'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'containerd'
+  | 'containerd-shim-runc-v2'
+  | 'ctr'
+  | 'runc'
+  | CniPlugin;
+
+/** The plugins that connect the containers of a real node. */
+export const CNI_PLUGINS = ['bridge', 'host-local', 'portmap', 'loopback'] as const;
+type CniPlugin = (typeof CNI_PLUGINS)[number];
 
 /** A program found on PATH is taken when it names the wanted major and minor version. */
 export interface PathSource {
@@ -40,6 +51,9 @@ export interface GoSource {
   readonly module: string;
   readonly package: string;
   readonly ldflags: string;
+  readonly tags?: readonly string[];
+  /** Needs a C compiler. */
+  readonly cgo?: true;
   /** Manifests that the program's module ships and the environment needs: each file made of those inside that module. */
   readonly data?: { readonly from: string; readonly files: Readonly<Record<string, readonly string[]>> };
 }
@@ -97,6 +111,35 @@ function kubernetesRelease(name: ProgramName): NonNullable<Program['release']> {
       'arm64',
       '7226d91204980892f593307f06acefd5579337ec5758c8615a0e46541a990083c6be9809b01fb9e06da7e9b6d7208a673fd5129b7145436c3fe6e726d1fa469d',
     ),
+  };
+}
+
+const CONTAINERD = 'v2.4.2';
+const CNI = 'v1.9.1';
+
+function containerd(name: 'containerd' | 'containerd-shim-runc-v2' | 'ctr'): Program {
+  return {
+    name,
+    version: CONTAINERD,
+    go: {
+      module: path.join(GO_MODULES, 'containerd'),
+      package: `github.com/containerd/containerd/v2/cmd/${name}`,
+      ldflags: `-X github.com/containerd/containerd/v2/version.Version=${CONTAINERD}`,
+      // Snapshotters that nobody uses here, and that want C libraries.
+      tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
+    },
+  };
+}
+
+function cni(name: CniPlugin, kind: 'main' | 'ipam' | 'meta'): Program {
+  return {
+    name,
+    version: CNI,
+    go: {
+      module: path.join(GO_MODULES, 'cni-plugins'),
+      package: `github.com/containernetworking/plugins/plugins/${kind}/${name}`,
+      ldflags: `-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=${CNI}`,
+    },
   };
 }
 
@@ -202,4 +245,25 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       ldflags: '-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=v0.22.1',
     },
   },
+  kubelet: kubernetes('kubelet'),
+  'kube-proxy': kubernetes('kube-proxy'),
+  containerd: containerd('containerd'),
+  'containerd-shim-runc-v2': containerd('containerd-shim-runc-v2'),
+  ctr: containerd('ctr'),
+  runc: {
+    name: 'runc',
+    version: 'v1.5.2',
+    go: {
+      module: path.join(GO_MODULES, 'runc'),
+      package: 'github.com/opencontainers/runc',
+      ldflags: '',
+      // Without it, runc refuses every pod whose seccomp profile is RuntimeDefault.
+      tags: ['seccomp'],
+      cgo: true,
+    },
+  },
+  bridge: cni('bridge', 'main'),
+  'host-local': cni('host-local', 'ipam'),
+  portmap: cni('portmap', 'meta'),
+  loopback: cni('loopback', 'main'),
 };

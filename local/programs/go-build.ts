@@ -15,7 +15,7 @@ export async function fromGo(
   log: Log,
 ): Promise<void> {
   const go = await goToolchain(source.module, cache, log);
-  const env = { ...go.env, GOWORK: 'off', CGO_ENABLED: '0' };
+  const env = { ...go.env, GOWORK: 'off', CGO_ENABLED: source.cgo === true ? '1' : '0' };
   const start = Date.now();
   const seconds = () => Math.round((Date.now() - start) / 1000);
   let compiled = 0;
@@ -24,7 +24,14 @@ export async function fromGo(
     PROGRESS_EVERY_MS,
   );
   try {
-    const flags = ['-v', '-trimpath', '-buildvcs=false', '-ldflags', `-s -w ${source.ldflags}`];
+    const flags = [
+      '-v',
+      '-trimpath',
+      '-buildvcs=false',
+      '-ldflags',
+      `-s -w ${source.ldflags}`,
+      `-tags=${(source.tags ?? []).join(',')}`,
+    ];
     const built = await run(go.command, ['build', ...flags, '-o', path.join(target, program.name), source.package], {
       cwd: source.module,
       env,
