@@ -33,6 +33,7 @@ Cause = Literal[
     "HubDenied",
     "RegistryUnavailable",
     "RegistryDenied",
+    "ImagePull",
     "OutOfMemory",
     "CrashLoop",
     "Internal",

@@ -1,0 +1,1 @@
+"""Images of adapters and weights: pushed to and pulled from OCI registries."""
