@@ -1,4 +1,5 @@
 import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type { ResolvedAdapter } from '../api/workflow';
 import type { AdapterSpec, Workspace } from '../api/workspace';
 import type { WorkloadConfiguration } from './configuration';
 import { dnsLabel } from './digest';
@@ -19,14 +20,20 @@ export interface AdapterParts {
 
 /**
  * LoRA adapters, each served under its name beside the model. Their files end at /mnt/adapter/NAME: copied from the folder /data of an image by
- * an init container, or mounted from the user's volume.
+ * an init container, or mounted from the user's volume. What a tuning Workspace made is copied from the image that it was pushed to, as `resolved` says.
  *
  * vLLM's own flag `--lora-modules NAME=DIR …` says where they are (`--enable-lora` is among the flags of the model). vLLM knows no strength; so `serve` reads the variable
  * KAITO_ADAPTER_STRENGTHS, JSON such as {"NAME":0.5}, which holds the adapters whose strength isn't 1, and serves a copy of these whose
  * lora_alpha is multiplied by it.
+ *
+ * Throws when an adapter of a tuning Workspace isn't among `resolved`: it can be served only after it was pushed.
  */
-export function adapterParts(workspace: Workspace, configuration: WorkloadConfiguration): AdapterParts {
-  const adapters = (workspace.inference?.adapters ?? []).map(named);
+export function adapterParts(
+  workspace: Workspace,
+  configuration: WorkloadConfiguration,
+  resolved: readonly ResolvedAdapter[] = [],
+): AdapterParts {
+  const adapters = (workspace.inference?.adapters ?? []).map((adapter, index) => named(adapter, index, resolved));
   const pulled = adapters.flatMap(({ name, directory, source }) =>
     source.image === undefined
       ? []
@@ -72,7 +79,18 @@ export function adapterParts(workspace: Workspace, configuration: WorkloadConfig
   };
 }
 
-function named({ source, strength }: AdapterSpec, index: number) {
+function named({ source, strength }: AdapterSpec, index: number, resolved: readonly ResolvedAdapter[]) {
   const name = source.name ?? `adapter-${index}`;
-  return { name, source, strength: Number(strength ?? 1), directory: `${ADAPTERS_DIRECTORY}/${name}` };
+  return {
+    name,
+    source: source.workspace === undefined ? source : imageOf(name, source.workspace, resolved),
+    strength: Number(strength ?? 1),
+    directory: `${ADAPTERS_DIRECTORY}/${name}`,
+  };
+}
+
+function imageOf(name: string, workspace: string, resolved: readonly ResolvedAdapter[]): AdapterSpec['source'] {
+  const adapter = resolved.find((candidate) => candidate.name === name);
+  if (adapter === undefined) throw new Error(`adapter '${name}': Workspace '${workspace}' has pushed no image yet`);
+  return { image: adapter.image, imagePullSecrets: [...adapter.imagePullSecrets] };
 }

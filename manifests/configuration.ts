@@ -11,6 +11,14 @@ export interface WorkloadConfiguration {
   readonly imagePullSecrets?: readonly string[];
   /** Image with the program `pull-image`, which puts a folder of another image onto a volume; see pull-image.ts. */
   readonly adapterPullerImage: string;
+  /** Image with the program `push`, which makes an image of a tuned adapter and pushes it; the runtime image unless set. */
+  readonly pusherImage?: string;
+  /** Registries (`host:port`) that images are copied from and pushed to over plain HTTP. */
+  readonly insecureRegistries?: readonly string[];
+  /** Hosts within private networks that datasets may be downloaded from. */
+  readonly datasetPrivateHosts?: readonly string[];
+  /** Address of the Hugging Face hub, or of a mirror of it, for the programs in the pods; the hub's own unless set. */
+  readonly hubEndpoint?: string;
   /** StorageClass of local NVMe disks. Without it weights lie in an emptyDir, also on sizes that have NVMe. */
   readonly nvmeStorageClass?: string;
   /** Adds what only one cloud's nodes need, such as the toleration of Azure's spot taint. */

@@ -1,9 +1,13 @@
 import type {
   V1ControllerRevision,
+  V1Job,
+  V1JobSpec,
   V1LabelSelectorRequirement,
   V1NodeSelectorRequirement,
   V1ObjectMeta,
   V1OwnerReference,
+  V1PersistentVolumeClaim,
+  V1PersistentVolumeClaimSpec,
   V1Service,
   V1StatefulSet,
   V1StatefulSetSpec,
@@ -44,6 +48,20 @@ export interface ControllerRevision extends V1ControllerRevision {
   apiVersion: 'apps/v1';
   kind: 'ControllerRevision';
   metadata: OwnedMeta & { annotations: Record<string, string> };
+}
+
+export interface Job extends V1Job {
+  apiVersion: 'batch/v1';
+  kind: 'Job';
+  metadata: OwnedMeta & { annotations: Record<string, string> };
+  spec: V1JobSpec;
+}
+
+export interface PersistentVolumeClaim extends V1PersistentVolumeClaim {
+  apiVersion: 'v1';
+  kind: 'PersistentVolumeClaim';
+  metadata: OwnedMeta;
+  spec: V1PersistentVolumeClaimSpec;
 }
 
 /** A requirement on a node, as NodeClaims have it. */

@@ -18,12 +18,19 @@ import { toNodeSelectorRequirement } from './objects';
 export function tolerations(candidate: Candidate, configuration: WorkloadConfiguration): V1Toleration[] {
   const { resourceName } = candidate.gpus;
   return [
+    ...gpuNodeTolerations(configuration),
+    ...(resourceName === 'nvidia.com/gpu' ? [] : [{ key: resourceName, operator: 'Exists', effect: 'NoSchedule' }]),
+  ];
+}
+
+/** Those of nodes with whole GPUs, for pods that ask for none but may run there. */
+export function gpuNodeTolerations(configuration: WorkloadConfiguration): V1Toleration[] {
+  return [
     { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
     { key: 'sku', operator: 'Equal', value: 'gpu', effect: 'NoSchedule' },
     ...(configuration.cloud === 'azure'
       ? [{ key: 'kubernetes.azure.com/scalesetpriority', operator: 'Equal', value: 'spot', effect: 'NoSchedule' }]
       : []),
-    ...(resourceName === 'nvidia.com/gpu' ? [] : [{ key: resourceName, operator: 'Exists', effect: 'NoSchedule' }]),
   ];
 }
 
@@ -67,6 +74,22 @@ export function affinity(
     }),
   };
   return Object.keys(combined).length > 0 ? { affinity: combined } : {};
+}
+
+/**
+ * A wish to run where the Workspace's other pods ran, and with it their volumes; any other node does when those are gone. Whether machines were
+ * bought or are the user's own doesn't matter: nodes of the one kind don't match the wish for the other.
+ */
+export function nearMachines(workspace: Workspace): V1Affinity {
+  const selected = selectedNodes(workspace).map(toNodeSelectorRequirement);
+  return {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 100, preference: { matchExpressions: boughtFor(workspace) } },
+        ...(selected.length > 0 ? [{ weight: 50, preference: { matchExpressions: selected } }] : []),
+      ],
+    },
+  };
 }
 
 function boughtFor({ metadata: { name, namespace } }: Workspace): V1NodeSelectorRequirement[] {

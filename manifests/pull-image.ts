@@ -1,4 +1,4 @@
-import type { V1Container, V1Volume } from '@kubernetes/client-node';
+import type { V1Container, V1EnvVar, V1PodSpec, V1Volume } from '@kubernetes/client-node';
 import type { WorkloadConfiguration } from './configuration';
 import { dnsLabel } from './digest';
 
@@ -21,7 +21,13 @@ export interface ImageFiles {
   readonly volume: { readonly name: string; readonly mountPath: string };
 }
 
-const CREDENTIALS_DIRECTORY = '/mnt/credentials';
+/** Where programs that speak to registries find credentials: Docker config files, tried in the order of their names. */
+export const CREDENTIALS_DIRECTORY = '/mnt/credentials';
+
+/** Name of the init container that gets the files of that name. */
+export function pullerName(filesName: string): string {
+  return dnsLabel(`puller-${filesName}`);
+}
 
 /** The init container, and the volume of its credentials where it has any. */
 export function pullImage(
@@ -31,7 +37,7 @@ export function pullImage(
   const credentials = files.imagePullSecrets.length > 0 ? dnsLabel(`credentials-${files.name}`) : undefined;
   return {
     container: {
-      name: dnsLabel(`puller-${files.name}`),
+      name: pullerName(files.name),
       image: configuration.adapterPullerImage,
       command: [
         'pull-image',
@@ -40,24 +46,39 @@ export function pullImage(
         `--to=${files.directory}`,
         ...(credentials === undefined ? [] : [`--credentials=${CREDENTIALS_DIRECTORY}`]),
       ],
+      ...registryEnv(configuration),
       volumeMounts: [
         { name: files.volume.name, mountPath: files.volume.mountPath },
         ...(credentials === undefined ? [] : [{ name: credentials, mountPath: CREDENTIALS_DIRECTORY, readOnly: true }]),
       ],
+      terminationMessagePolicy: 'FallbackToLogsOnError',
       securityContext: { allowPrivilegeEscalation: false },
     },
-    volumes:
-      credentials === undefined
-        ? []
-        : [
-            {
-              name: credentials,
-              projected: {
-                sources: files.imagePullSecrets.map((secret, index) => ({
-                  secret: { name: secret, items: [{ key: '.dockerconfigjson', path: `${index}.json` }] },
-                })),
-              },
-            },
-          ],
+    volumes: credentials === undefined ? [] : [credentialsVolume(credentials, files.imagePullSecrets)],
   };
+}
+
+/** Secrets of type kubernetes.io/dockerconfigjson as files 0.json, 1.json …; the pod waits, and its events say so, while one is missing. */
+export function credentialsVolume(name: string, secrets: readonly string[]): V1Volume {
+  return {
+    name,
+    projected: {
+      sources: secrets.map((secret, index) => ({
+        secret: { name: secret, items: [{ key: '.dockerconfigjson', path: `${index}.json` }] },
+      })),
+    },
+  };
+}
+
+/** What programs that speak to registries have to know of them. */
+export function registryEnv({ insecureRegistries = [] }: WorkloadConfiguration): { env?: V1EnvVar[] } {
+  return insecureRegistries.length === 0
+    ? {}
+    : { env: [{ name: 'KAITO_INSECURE_REGISTRIES', value: insecureRegistries.join(',') }] };
+}
+
+/** Secrets that the kubelet pulls the pod's own images with, each once. */
+export function pullSecrets(...secrets: readonly (readonly string[])[]): Pick<V1PodSpec, 'imagePullSecrets'> {
+  const names = new Set(secrets.flat());
+  return names.size > 0 ? { imagePullSecrets: [...names].map((name) => ({ name })) } : {};
 }

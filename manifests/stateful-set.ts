@@ -1,5 +1,5 @@
-import type { V1Container, V1EnvVar, V1PodSpec, V1Probe, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
-import type { Candidate } from '../api/workflow';
+import type { V1Container, V1PodSpec, V1Probe, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type { Candidate, ResolvedAdapter } from '../api/workflow';
 import type { Workspace } from '../api/workspace';
 import type { Model } from '../presets/types';
 import { type AdapterParts, adapterParts } from './adapters';
@@ -10,7 +10,8 @@ import { CONFIG_DIRECTORY, HTTP_PORT } from './names';
 import { ownLabels, type StatefulSet } from './objects';
 import { statefulSet } from './owned-stateful-set';
 import { affinity, tolerations } from './placement';
-import { type WeightsParts, weightsParts } from './weights';
+import { pullSecrets } from './pull-image';
+import { hubEnv, type WeightsParts, weightsParts } from './weights';
 
 export interface InferenceInput {
   readonly workspace: Workspace;
@@ -20,6 +21,8 @@ export interface InferenceInput {
   readonly config: Readonly<Record<string, string>>;
   /** Digest of the contents of the `inference.config` ConfigMap; pods are replaced when it changes. */
   readonly configHash?: string;
+  /** Adapters of tuning Workspaces, each with the image it was pushed to. */
+  readonly adapters?: readonly ResolvedAdapter[];
   /** Space for the weights, GiB. */
   readonly diskGiB: number;
   /** Number of the ControllerRevision that this is rendered from. */
@@ -36,7 +39,7 @@ export interface InferenceInput {
  */
 export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
   const { workspace, candidate, configuration, revision, configHash } = input;
-  const adapters = adapterParts(workspace, configuration);
+  const adapters = adapterParts(workspace, configuration, input.adapters);
   const weights = weightsParts(input);
   const initContainers = [...weights.initContainers, ...adapters.initContainers];
   const spec: V1PodSpec = {
@@ -86,7 +89,7 @@ function server(input: InferenceInput, weights: WeightsParts, adapters: AdapterP
     ],
     env: [
       ...Object.entries(model.env).map(([name, value]) => ({ name, value })),
-      ...token(workspace),
+      ...hubEnv(workspace, configuration),
       ...(group ? groupEnv() : []),
       ...adapters.env,
     ],
@@ -112,14 +115,6 @@ function probes(startupSeconds: number): { startupProbe: V1Probe; livenessProbe:
   };
 }
 
-/** Optional as in KAITO: public models are served without it, and a Secret that is missing is the plan step's to tell. */
-function token(workspace: Workspace): V1EnvVar[] {
-  const secret = workspace.inference?.preset?.presetOptions?.modelAccessSecret;
-  return secret === undefined
-    ? []
-    : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: secret, key: 'HF_TOKEN', optional: true } } }];
-}
-
 function configVolumes({ inference }: Workspace): V1Volume[] {
   return inference?.config === undefined ? [] : [{ name: 'config-volume', configMap: { name: inference.config } }];
 }
@@ -128,11 +123,6 @@ function configMounts({ inference }: Workspace): V1VolumeMount[] {
   return inference?.config === undefined
     ? []
     : [{ name: 'config-volume', mountPath: CONFIG_DIRECTORY, readOnly: true }];
-}
-
-function pullSecrets(...secrets: readonly (readonly string[])[]): Pick<V1PodSpec, 'imagePullSecrets'> {
-  const names = new Set(secrets.flat());
-  return names.size > 0 ? { imagePullSecrets: [...names].map((name) => ({ name })) } : {};
 }
 
 /** Labels by which KAITO's InferenceSets, MultiRoleInferences and their routers find the pods of their Workspaces. */

@@ -1,3 +1,4 @@
+import type { ResolvedAdapter } from '../../../api/workflow';
 import { inferenceStatefulSet } from '../../../manifests/stateful-set';
 import { asYaml, CONFIGURATION, inferenceInput, ONE_V100, QUICK_START, TWO_NODES, workspace } from './fixtures';
 
@@ -39,6 +40,46 @@ describe('the StatefulSet of a preset', () => {
     const adapters = [{ source: { name: 'mine', volumeSource: { persistentVolumeClaim: { claimName: 'adapter' } } } }];
     const input = inferenceInput({ workspace: workspace({ resource, inference: { ...inference, adapters } }) });
     expect(asYaml(inferenceStatefulSet(input))).toMatchSnapshot();
+  });
+
+  it('serves what a tuning Workspace pushed as it serves any other image', () => {
+    const image = 'registry.example/tuned@sha256:0a';
+    const render = (source: object, adapters?: readonly ResolvedAdapter[]) =>
+      inferenceStatefulSet(
+        inferenceInput({
+          workspace: workspace({
+            resource,
+            inference: { ...inference, adapters: [{ source: { name: 'tuned', ...source } }] },
+          }),
+          ...(adapters && { adapters }),
+        }),
+      );
+    const resolved = [
+      { name: 'other', image: 'registry.example/other@sha256:0b', imagePullSecrets: [] },
+      { name: 'tuned', image, imagePullSecrets: ['push'] },
+    ];
+    expect(render({ workspace: 'tune-phi-3' }, resolved)).toEqual(render({ image, imagePullSecrets: ['push'] }));
+    expect(() => render({ workspace: 'tune-phi-3' })).toThrow(
+      "adapter 'tuned': Workspace 'tune-phi-3' has pushed no image yet",
+    );
+  });
+
+  it('tells its programs the mirror of the hub, and the registries on plain HTTP', () => {
+    const adapters = [{ source: { name: 'plain', image: 'localhost:5001/plain:1' } }];
+    const { initContainers, containers } = inferenceStatefulSet(
+      inferenceInput({
+        workspace: workspace({ resource, inference: { ...inference, adapters } }),
+        configuration: {
+          ...CONFIGURATION,
+          hubEndpoint: 'https://hub.example',
+          insecureRegistries: ['localhost:5001', '10.0.0.1:5000'],
+        },
+      }),
+    ).spec.template.spec!;
+    expect(containers[0]?.env).toContainEqual({ name: 'HF_ENDPOINT', value: 'https://hub.example' });
+    expect(initContainers?.[0]?.env).toEqual([
+      { name: 'KAITO_INSECURE_REGISTRIES', value: 'localhost:5001,10.0.0.1:5000' },
+    ]);
   });
 
   it('runs on own nodes that match labels and expressions, on preferred ones first', () => {
