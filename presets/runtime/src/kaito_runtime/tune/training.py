@@ -1,0 +1,183 @@
+"""The training itself, as one of its processes does it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kaito_runtime.outcome import log
+from kaito_runtime.tune.base_model import chat_template_text, tokenizer_of
+from kaito_runtime.tune.config import TrainingConfig, parse_config
+from kaito_runtime.tune.failures import interrupted, invalid, of_training
+from kaito_runtime.tune.files import read_json, write_json
+from kaito_runtime.tune.job import Job
+from kaito_runtime.tune.libraries import arguments_of, configured, lora_of, model_of
+from kaito_runtime.tune.output_folder import SAVING, Checkpoint
+from kaito_runtime.tune.stop import StopRequest
+
+Result = dict[str, Any]
+
+_VERSIONS = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
+
+
+def train(job: Job, stop: StopRequest) -> Result | None:
+    """Trains, or goes on with a training. The result is rank 0's; the other processes return None."""
+    try:
+        return _train(job, stop)
+    except Exception as error:
+        raise of_training(error, method=job.method) from error
+
+
+def _train(job: Job, stop: StopRequest) -> Result | None:
+    import torch
+    from datasets import load_from_disk
+    from transformers import PrinterCallback, set_seed
+
+    from kaito_runtime.tune.progress import Progress
+    from kaito_runtime.tune.trainer import DurableTrainer
+
+    config = parse_config(job.config, job.method)
+    output = job.output_folder
+    arguments = arguments_of(config, job.output)
+    set_seed(arguments.seed)
+    training_rows, held_back = _split(load_from_disk(job.rows), config)
+    with arguments.main_process_first(desc="looking for a checkpoint", local=True):
+        checkpoint = output.newest_checkpoint()
+    tokenizer = tokenizer_of(job.model, code=config.model.trust_remote_code)
+    if config.model.chat_template is not None:
+        tokenizer.chat_template = chat_template_text(config.model.chat_template)
+    progress = Progress(
+        stop,
+        seconds_before=checkpoint.seconds if checkpoint else 0.0,
+        tokens_before=checkpoint.tokens if checkpoint else 0,
+        checkpoint=checkpoint.step if checkpoint else None,
+        saves=config.training["save_strategy"] != "no",
+        agree=_agreement(arguments),
+    )
+    model = model_of(config, job.model, arguments)
+    trainer = configured(
+        "TrainingArguments, LoraConfig",
+        lambda: DurableTrainer(
+            model,
+            args=arguments,
+            train_dataset=training_rows,
+            eval_dataset=held_back,
+            processing_class=tokenizer,
+            peft_config=lora_of(config, model),
+            output=output,
+            progress=progress,
+        ),
+    )
+    if len(trainer.train_dataset) == 0:
+        raise invalid(
+            f"no row has anything to learn within TrainingArguments.max_length={arguments.max_length}",
+            "Raise max_length, or set truncation_mode to keep_end.",
+        )
+    if arguments.fp16:
+        # The gradient scaler takes no bfloat16, which TRL gives to the adapter of a quantized model.
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.float32)
+    # The progress lines say it.
+    trainer.remove_callback(PrinterCallback)
+    if checkpoint is not None:
+        log(f"going on from checkpoint-{checkpoint.step}")
+    trainer.train(resume_from_checkpoint=str(checkpoint.folder) if checkpoint else None)
+    steps = trainer.state.global_step
+    if progress.stopped:
+        raise interrupted(steps, trainer.state.max_steps, saved=progress.checkpoint == steps)
+    return _finish(job, config, trainer, progress, checkpoint)
+
+
+def _split(rows: Any, config: TrainingConfig) -> tuple[Any, Any]:
+    """Shuffled by the seed, so that a training that goes on sees the same order; then what is held back, or None."""
+    if config.dataset.shuffle_dataset:
+        rows = rows.shuffle(seed=config.dataset.shuffle_seed)
+    share = config.dataset.train_test_split
+    if share == 1:
+        return rows, None
+    trained = round(len(rows) * share)
+    if trained in (0, len(rows)):
+        raise invalid(
+            f"DatasetConfig.train_test_split={share} leaves {trained} of {len(rows)} rows for training",
+            "Set another share, or 1 to train on all rows.",
+        )
+    return rows.select(range(trained)), rows.select(range(trained, len(rows)))
+
+
+def _agreement(arguments: Any) -> Callable[[bool, bool], tuple[bool, bool]]:
+    """Makes all processes decide alike: true where one of them says so."""
+    if arguments.world_size == 1:
+        return lambda stop, save: (stop, save)
+    import torch
+    from torch import distributed
+
+    def agree(stop: bool, save: bool) -> tuple[bool, bool]:
+        flags = torch.tensor([int(stop), int(save)], device=arguments.device)
+        distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
+        together = flags.tolist()
+        return bool(together[0]), bool(together[1])
+
+    return agree
+
+
+def _finish(
+    job: Job, config: TrainingConfig, trainer: Any, progress: Any, checkpoint: Checkpoint | None
+) -> Result | None:
+    """Rank 0 writes the adapter and what is known about it."""
+    trainer.accelerator.wait_for_everyone()
+    if not trainer.is_world_process_zero():
+        return None
+    state = trainer.state
+    saved = Path(job.output) / SAVING
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(saved))
+    _name_base(saved / "adapter_config.json", job)
+    losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+    evaluations = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+    result: Result = {
+        "steps": state.global_step,
+        "loss": round(losses[-1], 4) if losses else None,
+        "tokensPerSecond": progress.tokens_per_second,
+        "dataDigest": job.dataset["digest"],
+        "trainedSeconds": round(progress.seconds, 1),
+    }
+    if checkpoint is not None:
+        result["resumedFrom"] = checkpoint.step
+    metrics = {
+        "steps": state.global_step,
+        "epochs": state.epoch,
+        "loss": result["loss"],
+        "evalLoss": evaluations[-1] if evaluations else None,
+        "tokens": progress.tokens,
+        "tokensPerSecond": result["tokensPerSecond"],
+        "trainedSeconds": result["trainedSeconds"],
+        "history": state.log_history,
+    }
+    manifest = {
+        "baseModel": job.model_name,
+        "baseRevision": job.revision,
+        "preset": job.preset,
+        "method": job.method,
+        "dataDigest": job.dataset["digest"],
+        "dataset": job.dataset,
+        "parameters": config.parameters(),
+        "processes": job.processes,
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "steps": state.global_step,
+        "loss": result["loss"],
+        "result": result,
+    }
+    asked = "TrainingArguments.save_strategy" in config.asked
+    job.output_folder.finish(saved, manifest, metrics, keep_checkpoints=asked)
+    log(f"trained {state.global_step} steps; the adapter is in {job.output}")
+    return result
+
+
+def _name_base(path: Path, job: Job) -> None:
+    """The adapter names its base as others know it, not the folder it lay in here."""
+    config = read_json(path)
+    if config is None:
+        raise RuntimeError(f"{path} was not written")
+    write_json(path, config | {"base_model_name_or_path": job.model_name, "revision": job.revision})
