@@ -1,22 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
 import path from 'node:path';
 
+import { answers } from './answers';
+import { LOOPBACK, apiServerHost, apiServerUrl, servingCertificate } from './api-server';
+import type { Component, ComponentBuilder } from './component';
+import { nodeApiServerArgs, nodeControllerManager } from './node/control-plane';
+import { NODE_BUILDERS, NODE_COMPONENTS, NODE_PROGRAMS } from './node/components';
 import type { ProcessSpec } from './processes';
 import type { ProgramName } from './programs';
 import { paths, type ComponentName, type Parts, type State } from './state';
-
-/** One process of the environment: how to run it, when it is ready, what it needs before. */
-export interface Component {
-  readonly name: ComponentName;
-  readonly program: ProgramName;
-  readonly needs: readonly ComponentName[];
-  readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** Resolves to true once it answers. */
-  readonly isReady: () => Promise<boolean>;
-}
 
 /** Names of the components that belong to an environment of these parts, each after what it needs. */
 export function componentNames(parts: Parts): readonly ComponentName[] {
@@ -26,6 +17,7 @@ export function componentNames(parts: Parts): readonly ComponentName[] {
       ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const)
       : []),
     ...(parts.karpenter === true ? (['karpenter'] as const) : []),
+    ...(parts.realNode === true ? NODE_COMPONENTS : []),
   ];
 }
 
@@ -37,6 +29,7 @@ export function programNames(parts: Parts): readonly ProgramName[] {
       ? (['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl', 'kwok'] as const)
       : []),
     ...(parts.karpenter === false ? [] : (['karpenter-kwok'] as const)),
+    ...(parts.realNode === true ? NODE_PROGRAMS : []),
   ];
 }
 
@@ -46,17 +39,22 @@ export function component(dir: string, state: State, name: ComponentName): Compo
 }
 
 /** How to run a component now. */
-export function processSpec(dir: string, state: State, { name, program, args, env }: Component): ProcessSpec {
-  const got = state.programs[program];
-  if (got === undefined) throw new Error(`${name} needs ${program}, which this environment was not given`);
-  return { command: got.file, args, cwd: dir, logFile: paths(dir).log(name), ...(env === undefined ? {} : { env }) };
+export function processSpec(dir: string, state: State, it: Component): ProcessSpec {
+  const [command, ...args] = [...(it.within?.() ?? []), executable(state, it), ...it.args];
+  const env = it.env === undefined ? {} : { env: it.env };
+  return { command: command as string, args, cwd: dir, logFile: paths(dir).log(it.name), ...env };
 }
 
-const LOOPBACK = '127.0.0.1';
+function executable(state: State, { name, program }: Component): string {
+  if (typeof program === 'object') return program.command;
+  const got = state.programs[program];
+  if (got === undefined) throw new Error(`${name} needs ${program}, which this environment was not given`);
+  return got.file;
+}
 
-type Builder = (dir: string, state: State) => Component;
+const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
+  ...NODE_BUILDERS,
 
-const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
   etcd: (dir, { ports }) => {
     const client = `http://${LOOPBACK}:${ports.etcd}`;
     const peer = `http://${LOOPBACK}:${ports.etcdPeer}`;
@@ -80,15 +78,15 @@ const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
     };
   },
 
-  'kube-apiserver': (dir, { ports, token }) => ({
+  'kube-apiserver': (dir, state) => ({
     name: 'kube-apiserver',
     program: 'kube-apiserver',
-    needs: ['etcd'],
+    needs: state.node === undefined ? ['etcd'] : ['etcd', 'node'],
     args: [
-      `--etcd-servers=http://${LOOPBACK}:${ports.etcd}`,
-      `--bind-address=${LOOPBACK}`,
-      `--advertise-address=${LOOPBACK}`,
-      `--secure-port=${ports.apiServer}`,
+      `--etcd-servers=http://${LOOPBACK}:${state.ports.etcd}`,
+      `--bind-address=${apiServerHost(state)}`,
+      `--advertise-address=${apiServerHost(state)}`,
+      `--secure-port=${state.ports.apiServer}`,
       // It makes its own serving certificate there.
       `--cert-dir=${paths(dir).pki}`,
       `--token-auth-file=${paths(dir).tokens}`,
@@ -96,26 +94,31 @@ const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${paths(dir).serviceAccountKey}`,
       `--service-account-signing-key-file=${paths(dir).serviceAccountKey}`,
-      '--service-cluster-ip-range=10.96.0.0/16',
       '--allow-privileged=true',
-      // There is one API server, on an address that no pod could reach.
-      '--endpoint-reconciler-type=none',
       // Nobody here has to be protected from anybody else's load.
       '--enable-priority-and-fairness=false',
       '--max-requests-inflight=0',
       '--max-mutating-requests-inflight=0',
       '--profiling=false',
+      ...(state.node === undefined
+        ? [
+            '--service-cluster-ip-range=10.96.0.0/16',
+            // There is one API server, on an address that no pod could reach.
+            '--endpoint-reconciler-type=none',
+          ]
+        : nodeApiServerArgs(dir, state.node)),
     ],
     isReady: async () => {
       const ca = await servingCertificate(dir);
-      return ca !== undefined && answers(`https://${LOOPBACK}:${ports.apiServer}/readyz`, { ca, token });
+      return ca !== undefined && answers(`${apiServerUrl(state)}/readyz`, { ca, token: state.token });
     },
   }),
 
-  'kube-controller-manager': (dir, { ports }) => ({
+  'kube-controller-manager': (dir, { ports, node }) => ({
     name: 'kube-controller-manager',
     program: 'kube-controller-manager',
     needs: ['kube-apiserver'],
+    ...(node === undefined ? {} : { within: nodeControllerManager(dir).within }),
     args: [
       `--kubeconfig=${paths(dir).kubeconfig}`,
       `--bind-address=${LOOPBACK}`,
@@ -127,6 +130,7 @@ const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
       '--kube-api-qps=5000',
       '--kube-api-burst=10000',
       '--profiling=false',
+      ...(node === undefined ? [] : nodeControllerManager(dir).args),
     ],
     isReady: () => answers(`https://${LOOPBACK}:${ports.controllerManager}/healthz`, 'unverified'),
   }),
@@ -206,34 +210,3 @@ const BUILDERS: Readonly<Record<ComponentName, Builder>> = {
     isReady: () => answers(`http://${LOOPBACK}:${ports.temporalHttp}/api/v1/namespaces/default`),
   }),
 };
-
-/** What the API server made for itself; undefined until it has. */
-export async function servingCertificate(dir: string): Promise<string | undefined> {
-  try {
-    return await readFile(paths(dir).servingCertificate, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-type Trust = { readonly ca: string; readonly token: string } | 'unverified';
-
-/** True when a GET is answered with 200. */
-function answers(url: string, trust?: Trust): Promise<boolean> {
-  const secure = url.startsWith('https:');
-  const options: https.RequestOptions = {
-    timeout: 2_000,
-    agent: false,
-    ...(trust === 'unverified' ? { rejectUnauthorized: false } : {}),
-    ...(typeof trust === 'object' ? { ca: trust.ca, headers: { authorization: `Bearer ${trust.token}` } } : {}),
-  };
-  return new Promise((resolve) => {
-    const request = (secure ? https : http).get(url, options, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    request.on('timeout', () => request.destroy(new Error('timed out')));
-    request.on('error', () => resolve(false));
-  });
-}

@@ -16,6 +16,9 @@ import {
 } from './lifecycle';
 import { withFileLock } from './lock';
 import { applyManifestFolders } from './manifests';
+import { applyStorageClass } from './node/cluster-objects';
+import { assertFitMachine } from './node/machine';
+import { removeNode, withNode } from './node/node';
 import { signalProcess, stopProcess } from './processes';
 import { getPrograms } from './programs';
 import { paths, readState, type ComponentName, type Parts, type PortName, type State } from './state';
@@ -61,18 +64,21 @@ export async function up(options: EnvironmentOptions): Promise<Environment> {
   return locked(dir, log, async () => {
     for (let attempt = 1; ; attempt += 1) {
       const before = await readState(dir);
-      const parts = partsOf(options.parts, before);
+      const parts = partsOf(options.parts, before, dir);
+      if (parts.realNode === true) await assertFitMachine();
       const programs = await getPrograms(programNames(parts), log);
       options.signal?.throwIfAborted();
-      const state: State =
+      const laid: State =
         before === undefined
           ? await lay(dir, parts, programs, options.preferredPorts ?? {})
           : { ...before, parts, programs: { ...before.programs, ...programs } };
+      const state = parts.realNode === true ? await withNode(dir, laid, log) : laid;
       if (options.lifetime === 'owner' && !guardians.has(dir)) guardians.set(dir, await watchOverOwner(dir));
       try {
         const folders = options.manifestFolders ?? [];
         const apply = async (): Promise<void> => {
           if (parts.karpenter === 'kinds') await prepareKarpenter(dir, state);
+          if (parts.realNode === true) await applyStorageClass(dir, state);
           await applyManifestFolders(dir, state, folders);
         };
         await startMissing(dir, state, apply, log, options.signal ?? new AbortController().signal);
@@ -80,6 +86,7 @@ export async function up(options: EnvironmentOptions): Promise<Environment> {
       } catch (error) {
         await stopAll(dir, 0);
         if (before !== undefined) throw error;
+        await removeNode(state);
         await removeFiles(dir, true); // nothing came of it; the logs tell why
         const portTaken = error instanceof ComponentError && /address already in use/.test(error.logTail);
         if (!portTaken || attempt === PORT_TRIES) throw error;
@@ -106,7 +113,10 @@ export async function down(
       () => undefined,
       async () => {
         await stopAll(dir, options.keepData === true ? STOP_GRACE_MS : 0);
-        if (options.keepData !== true) await removeFiles(dir, options.keepLogs === true);
+        if (options.keepData === true) return;
+        const state = await readState(dir);
+        if (state !== undefined) await removeNode(state);
+        await removeFiles(dir, options.keepLogs === true);
       },
     );
   }
@@ -160,9 +170,14 @@ async function existing(dir: string): Promise<State> {
   return state;
 }
 
-function partsOf(asked: Partial<Parts> | undefined, before: State | undefined): Parts {
+function partsOf(asked: Partial<Parts> | undefined, before: State | undefined, dir: string): Parts {
   const base = before?.parts ?? { kubernetes: true, karpenter: true, temporal: 'memory' as const };
   const parts = { ...base, ...asked };
+  if (before !== undefined && (before.parts.realNode ?? false) !== (parts.realNode ?? false)) {
+    const has = before.parts.realNode === true ? 'has a real node' : 'has no real node';
+    throw new Error(`the environment in ${dir} ${has}, which cannot change: take it down first`);
+  }
+  if (parts.realNode === true && !parts.kubernetes) throw new Error('a real node needs the part kubernetes');
   return { ...parts, karpenter: parts.kubernetes && parts.karpenter };
 }
 

@@ -4,7 +4,8 @@ import path from 'node:path';
 
 import { stringify } from 'yaml';
 
-import { servingCertificate } from './components';
+import { apiServerUrl, servingCertificate } from './api-server';
+import { nodeEnvironment, type RealNode } from './node/environment';
 import { pickPorts } from './ports';
 import type { ProgramName } from './programs';
 import { PORT_NAMES, paths, writeState, type ComponentName, type Parts, type PortName, type State } from './state';
@@ -16,6 +17,7 @@ export interface Environment {
   /** File; undefined without Kubernetes. */
   readonly kubeconfig?: string;
   readonly temporal?: { readonly address: string; readonly namespace: string; readonly uiUrl: string };
+  readonly realNode?: RealNode;
   /** For a process that is to use it: KUBECONFIG, TEMPORAL_*, what the product needs to know of it, PATH with kubectl and temporal. */
   readonly variables: Readonly<Record<string, string>>;
   /** Shell-sourceable file with the same. */
@@ -58,7 +60,7 @@ export async function writeKubeconfig(dir: string, state: State): Promise<void> 
       {
         name,
         cluster: {
-          server: `https://127.0.0.1:${state.ports.apiServer}`,
+          server: apiServerUrl(state),
           'certificate-authority-data': Buffer.from(certificate ?? '').toString('base64'),
         },
       },
@@ -83,7 +85,7 @@ export async function linkPrograms(dir: string, state: State): Promise<void> {
 /** Removes what `up` wrote. */
 export async function removeFiles(dir: string, keepLogs: boolean): Promise<void> {
   const at = paths(dir);
-  const files = [at.state, at.kubeconfig, at.env, at.bin, at.data, at.pki, ...(keepLogs ? [] : [at.logs])];
+  const files = [at.state, at.kubeconfig, at.env, at.bin, at.data, at.pki, at.node, ...(keepLogs ? [] : [at.logs])];
   for (const file of files) await rm(file, { recursive: true, force: true });
 }
 
@@ -125,6 +127,7 @@ export function describe(dir: string, state: State): Environment {
     parts,
     ...(parts.kubernetes ? { kubeconfig: at.kubeconfig } : {}),
     ...(parts.temporal === false ? {} : { temporal }),
+    ...(state.node === undefined ? {} : { realNode: nodeEnvironment(state.node) }),
     variables: {
       // The simulated cluster's provider, so that `npm start` works as it is.
       ...(parts.kubernetes ? { KUBECONFIG: at.kubeconfig, KAITO_NODE_CLASS_PROFILE: 'kwok' } : {}),

@@ -8,6 +8,7 @@ export function howToUse(environment: Environment): string {
   return [
     `  source ${shown(environment.envFile)}     # KUBECONFIG, TEMPORAL_ADDRESS, kubectl and temporal on PATH`,
     ...(environment.temporal === undefined ? [] : [`  Temporal UI: ${environment.temporal.uiUrl}`]),
+    ...(environment.realNode === undefined ? [] : [`  image registry: ${environment.realNode.registry.host}`]),
     `  logs: ${shown(environment.logs)}/`,
   ].join('\n');
 }

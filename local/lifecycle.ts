@@ -111,7 +111,9 @@ export async function startOne(
   const it = component(dir, state, name);
   let identity = book.of(name);
   const start = identity === undefined || !isSameProcess(identity);
+  const startedAtMs = Date.now();
   if (identity === undefined || start) {
+    await it.beforeStart?.();
     identity = await startDetached(processSpec(dir, state, it));
     await book.note(name, identity);
   }
@@ -122,6 +124,7 @@ export async function startOne(
     if (Date.now() > deadline) throw new ComponentError(name, 'does not answer', await logTail(dir, name));
     await delay(PROBE_EVERY_MS);
   }
+  await it.afterStart?.({ identity, ...(start ? { startedAtMs } : {}) });
   return start;
 }
 
@@ -129,7 +132,9 @@ export async function startOne(
 export async function stopAll(dir: string, graceMs: number): Promise<void> {
   const state = await readState(dir);
   if (state === undefined) return;
-  const names = [...componentNames({ kubernetes: true, karpenter: true, temporal: 'memory' })].reverse();
+  const names = [
+    ...componentNames({ kubernetes: true, karpenter: true, temporal: 'memory', realNode: true }),
+  ].reverse();
   const stop = async (name: ComponentName): Promise<void> => {
     const identity = state.processes[name];
     if (identity !== undefined) await stopProcess(identity, graceMs);

@@ -8,6 +8,7 @@ import { interruption } from './interruption';
 interface UpFlags {
   readonly dir: string;
   readonly karpenter: boolean;
+  readonly real: boolean;
   readonly temporal: string;
 }
 
@@ -21,6 +22,7 @@ function main(): Promise<Command> {
     .description('bring it up, or complete what is up in part')
     .option(...dir)
     .option('--no-karpenter', 'leave Karpenter out')
+    .option('--real', 'add a node that really runs containers, and an image registry (Linux, root)', false)
     .option('--temporal <kind>', "Temporal's store: memory, file (survives `down --keep-data`) or none", 'memory')
     .action((flags: UpFlags) => bringUp(flags));
   program
@@ -40,13 +42,22 @@ function main(): Promise<Command> {
 async function bringUp(flags: UpFlags): Promise<void> {
   const environment = await up({
     dir: flags.dir,
-    parts: { kubernetes: true, karpenter: flags.karpenter, temporal: temporalKind(flags.temporal) },
+    parts: {
+      kubernetes: true,
+      karpenter: flags.karpenter,
+      temporal: temporalKind(flags.temporal),
+      ...(flags.real ? { realNode: true } : {}),
+    },
     preferredPorts: WELL_KNOWN_PORTS,
     manifestFolders: PRODUCT_MANIFESTS,
     log: say,
     signal: interruption(),
   });
-  say(`\nThe environment is up. Nodes and pods are simulated; the rest is real.\n${howToUse(environment)}`);
+  const nodes =
+    environment.realNode === undefined
+      ? 'Nodes and pods are simulated; the rest is real.'
+      : `The node ${environment.realNode.name} and its pods are real; machines that are bought are simulated.`;
+  say(`\nThe environment is up. ${nodes}\n${howToUse(environment)}`);
 }
 
 function temporalKind(kind: string): Parts['temporal'] {

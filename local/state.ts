@@ -1,12 +1,24 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import type { NodeState } from './node/state';
 import type { ProcessIdentity } from './processes';
 import type { GotProgram, ProgramName } from './programs';
 
 /** The processes of an environment. */
 export type ComponentName =
-  'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kwok' | 'karpenter' | 'temporal';
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kwok'
+  | 'karpenter'
+  | 'temporal'
+  | 'node'
+  | 'containerd'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'registry';
 
 /** What listens where. */
 export type PortName =
@@ -47,6 +59,8 @@ export interface Parts {
   readonly karpenter: boolean | 'kinds';
   /** Temporal's dev server: forgets all when it ends (`memory`), keeps it in a file, or is left out. */
   readonly temporal: 'memory' | 'file' | false;
+  /** A node that really runs containers, and an image registry. Linux and root only. */
+  readonly realNode?: boolean;
 }
 
 /** The file state.json of an environment: all that is needed to look at it, stop it, or start parts of it again. */
@@ -56,6 +70,7 @@ export interface State {
   readonly programs: Readonly<Partial<Record<ProgramName, GotProgram>>>;
   /** Bearer token of the cluster's administrator. */
   readonly token: string;
+  readonly node?: NodeState;
   readonly processes: Readonly<Partial<Record<ComponentName, ProcessIdentity>>>;
 }
 
@@ -71,6 +86,7 @@ export function paths(dir: string) {
     logs: at('logs'),
     data: at('data'),
     pki: at('pki'),
+    node: at('node'),
     servingCertificate: at('pki', 'apiserver.crt'),
     serviceAccountKey: at('pki', 'service-account.key'),
     tokens: at('pki', 'tokens.csv'),

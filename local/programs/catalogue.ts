@@ -18,6 +18,7 @@ export type ProgramName =
   | 'containerd-shim-runc-v2'
   | 'ctr'
   | 'runc'
+  | 'pause'
   | CniPlugin;
 
 /** The plugins that connect the containers of a real node. */
@@ -261,6 +262,11 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       tags: ['seccomp'],
       cgo: true,
     },
+  },
+  pause: {
+    name: 'pause',
+    version: 'v1',
+    go: { module: path.join(GO_MODULES, 'pause'), package: '.', ldflags: '' },
   },
   bridge: cni('bridge', 'main'),
   'host-local': cni('host-local', 'ipam'),

@@ -1,0 +1,83 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { kubectl, kubectlApply } from '../kubectl';
+import type { State } from '../state';
+
+import { REAL_NODE, REAL_NODE_LABELS } from './names';
+
+const GPU = 'nvidia.com/gpu';
+
+/**
+ * What the node says of GPUs that it has not: models run on the processor. A Workspace is laid out for one GPU (`gpu.count`); so that
+ * several fit beside each other, the node has more of them to give.
+ */
+const GPU_LABELS = {
+  'nvidia.com/gpu.product': 'Tesla-T4',
+  'nvidia.com/gpu.memory': '15360',
+  'nvidia.com/gpu.count': '1',
+} as const;
+const GPUS = '8';
+
+const REGISTERED_WITHIN_MS = 60_000;
+const LOOK_EVERY_MS = 100;
+
+/** The default StorageClass: the controller manager makes folders of the environment. */
+export async function applyStorageClass(dir: string, state: State): Promise<void> {
+  await kubectlApply(dir, state, {
+    objects: [
+      {
+        apiVersion: 'storage.k8s.io/v1',
+        kind: 'StorageClass',
+        metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+        provisioner: 'kubernetes.io/host-path',
+        reclaimPolicy: 'Delete',
+        volumeBindingMode: 'Immediate',
+      },
+    ],
+  });
+}
+
+interface RealNode {
+  readonly status: {
+    readonly capacity?: Readonly<Record<string, string>>;
+    readonly allocatable?: Readonly<Record<string, string>>;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastHeartbeatTime: string;
+    }[];
+  };
+}
+
+/**
+ * Waits until the kubelet has told that the node is ready, and gives it its labels and GPUs.
+ *
+ * A kubelet that starts takes away the GPUs that no device plugin vouches for, and leaves alone those that come later. So what was told
+ * before it started does not count.
+ */
+export async function completeNode(dir: string, state: State, startedAtMs: number | undefined): Promise<void> {
+  const deadline = Date.now() + REGISTERED_WITHIN_MS;
+  let node: RealNode | undefined;
+  while (node === undefined || !isReadySince(node, startedAtMs)) {
+    if (Date.now() > deadline) {
+      throw new Error(
+        `node ${REAL_NODE} is not ready: ${JSON.stringify(node?.status.conditions ?? 'it is not there')}`,
+      );
+    }
+    await delay(LOOK_EVERY_MS);
+    const found = await kubectl(dir, state, ['get', 'node', REAL_NODE, '--ignore-not-found', '-o', 'json']);
+    node = found === '' ? undefined : (JSON.parse(found) as RealNode);
+  }
+  const labels = { ...REAL_NODE_LABELS, ...GPU_LABELS };
+  await kubectl(dir, state, ['patch', 'node', REAL_NODE, '-p', JSON.stringify({ metadata: { labels } })]);
+  if (node.status.capacity?.[GPU] === GPUS && node.status.allocatable?.[GPU] === GPUS) return;
+  const status = { capacity: { [GPU]: GPUS }, allocatable: { [GPU]: GPUS } };
+  await kubectl(dir, state, ['patch', 'node', REAL_NODE, '--subresource=status', '-p', JSON.stringify({ status })]);
+}
+
+function isReadySince({ status }: RealNode, sinceMs: number | undefined): boolean {
+  const ready = status.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status !== 'True') return false;
+  // The cluster's times have whole seconds.
+  return sinceMs === undefined || Date.parse(ready.lastHeartbeatTime) >= Math.floor(sinceMs / 1000) * 1000;
+}

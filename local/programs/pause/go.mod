@@ -1,0 +1,3 @@
+module local/programs/pause
+
+go 1.26.0
