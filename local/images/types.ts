@@ -10,14 +10,12 @@ export interface BuiltImage {
   readonly bytes: number;
 }
 
-/** Every image that the real node needs. */
+/** Every image that the real node needs, but the sandbox's. */
 export interface Images {
   /** `presets/runtime/Dockerfile` on a base for CPUs: serve, tune, push, pull-image, prepare-dataset on PATH; vLLM, PEFT, TRL. */
   readonly runtime: BuiltImage;
-  /** Debian with a shell, coreutils, curl and Python: another pod that asks the Workspace's Service, the user's own server. */
+  /** Debian with bash, coreutils, curl and Python: another pod that asks the Workspace's Service, or the user's own server. */
   readonly tools: BuiltImage;
-  /** The sandbox of pods. */
-  readonly pause: BuiltImage;
 }
 
 /** A registry that images are pushed to. */
