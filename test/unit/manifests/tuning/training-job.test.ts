@@ -147,7 +147,8 @@ describe('the Job that trains', () => {
 
   it('puts weights on local NVMe where there is one', () => {
     const { volumes } = podOf({ candidate: { ...ONE_V100, nvme: true } });
-    expect(volumes.find(({ name }) => name === 'model-weights-volume')?.ephemeral?.volumeClaimTemplate.spec).toEqual({
+    const weights = volumes.find(({ name }) => name === 'model-weights-volume');
+    expect(weights?.ephemeral?.volumeClaimTemplate?.spec).toEqual({
       accessModes: ['ReadWriteOnce'],
       storageClassName: 'kaito-local-nvme-disk',
       resources: { requests: { storage: '87Gi' } },
