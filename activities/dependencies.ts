@@ -15,6 +15,16 @@ export interface MachineDeadlines {
   readonly gpusAllocatableMs: number;
 }
 
+/** Where checkpoints and adapters are kept. */
+export interface TuningConfiguration {
+  /** The cluster's default unless set. */
+  readonly storageClassName?: string;
+  /** Size of the volume, GiB. */
+  readonly volumeGiB: number;
+  /** How long the training's machines are kept for a push that is not done, milliseconds. */
+  readonly pushPatienceMs: number;
+}
+
 /** What the activities work with. */
 export interface Dependencies {
   readonly client: KubernetesClient;
@@ -30,6 +40,7 @@ export interface Dependencies {
   readonly workload: WorkloadConfiguration;
   readonly machines: MachineConfiguration;
   readonly deadlines: MachineDeadlines;
+  readonly tuning: TuningConfiguration;
   /** Delay before the next attempt of a failed step: doubled from `firstMs`, up to `mostMs`. */
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
   /** The Temporal UI's address, and the namespace to show there. */

@@ -4,6 +4,10 @@ import { createAcquireMachines, createProviders } from './machines/acquire-machi
 import { createPlanWorkspace } from './plan/plan-workspace';
 import { createReportPause } from './machines/report-pause';
 import { createReleaseWorkspace } from './release/release-workspace';
+import { createCheckDataset } from './tuning/check-dataset';
+import { createPushAdapter } from './tuning/push-adapter';
+import { createReleaseTrainingMachines } from './tuning/release-training-machines';
+import { createPrepareData, createTrainAdapter } from './tuning/training';
 import { createApplyWorkload } from './workload/apply-workload';
 import { createWaitUntilServing } from './workload/wait-until-serving';
 
@@ -17,5 +21,10 @@ export function createActivities(deps: Dependencies): WorkspaceActivities {
     waitUntilServing: createWaitUntilServing(deps),
     releaseWorkspace: createReleaseWorkspace(deps, providers),
     reportPause: createReportPause(deps),
+    checkDataset: createCheckDataset(deps),
+    prepareData: createPrepareData(deps),
+    trainAdapter: createTrainAdapter(deps),
+    pushAdapter: createPushAdapter(deps),
+    releaseTrainingMachines: createReleaseTrainingMachines(deps, providers),
   };
 }

@@ -46,6 +46,8 @@ export type Told = Omit<Situation, 'workspace' | 'facts' | 'step' | 'now' | 'gen
 export interface Following {
   /** The first telling. */
   readonly first: Promise<unknown>;
+  /** Something other than the objects changed: tells again soon. */
+  again(): void;
   /** Ends it; resolves when nothing is being written any more. */
   stop(): Promise<void>;
 }
@@ -199,6 +201,7 @@ function follow(
   const unwatch = deps.world.onChange(ref, schedule);
   return {
     first,
+    again: schedule,
     async stop() {
       unwatch();
       clearTimeout(timer);
@@ -223,7 +226,7 @@ async function failed(
 ): Promise<ApplicationFailure> {
   const { failure } = toCauseError(error);
   const { attempt } = Context.current().info;
-  const retryable = CAUSES[failure.cause].retryable;
+  const retryable = CAUSES[failure.cause].retryable && failure.isFinal !== true;
   const delayMs = Math.min(deps.retryDelays.firstMs * 2 ** (attempt - 1), deps.retryDelays.mostMs);
   const nextTryTime = new Date(deps.now().getTime() + delayMs).toISOString();
 

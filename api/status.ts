@@ -131,6 +131,9 @@ const adapterStatusSchema = object(
   {
     name: text({ description: 'Name of the adapter.' }),
     image: text({ description: 'Its image, by digest.' }),
+    imagePullSecrets: list(text({ description: 'Secret name.' }), {
+      description: 'Secrets that it is pulled with.',
+    }).optional(),
   },
   { description: 'An adapter of a tuning Workspace, as it is served.' },
 );

@@ -149,7 +149,12 @@ export interface TuningPlan {
   /** The adapter is complete on the output volume: only what comes after training is left to do. */
   readonly isTrained: boolean;
   /** Where to push; absent when the results stay on a volume, or are pushed already. */
-  readonly push?: { readonly image: string; readonly secret: string };
+  readonly push?: {
+    readonly image: string;
+    readonly secret: string;
+    /** How long the training's machines are kept for the push, milliseconds. */
+    readonly patienceMs: number;
+  };
 }
 
 /** What only the workflow knows; a step writes it into the status together with what it observes. */
@@ -260,7 +265,7 @@ export interface WorkspaceActivities {
   pushAdapter(input: StepInput & { readonly plan: Plan }): Promise<PushOutcome>;
   /** Releases what was bought for the training, unless it is to be kept or holds the only copy of the adapter. */
   releaseTrainingMachines(
-    input: StepInput & { readonly plan: Plan; readonly reason: TrainingReleaseReason },
+    input: StepInput & { readonly plan: Plan; readonly reason: TrainingReleaseReason; readonly failure?: Failure },
   ): Promise<FinishOutcome>;
   /** Removes the workload, then the machines, and returns when nothing owned is left. */
   releaseWorkspace(input: ReleaseInput): Promise<ReleaseOutcome>;

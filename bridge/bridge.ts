@@ -13,7 +13,7 @@ import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
 import { RESOURCES, keyOf } from '../kubernetes/resources';
 import { WorkQueue } from '../kubernetes/work-queue';
-import { whyLook } from './why-look';
+import { configOf, whyLook } from './why-look';
 import type { Workflows } from './workflows';
 
 export interface BridgeOptions {
@@ -69,10 +69,11 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     if (workspace.metadata.deletionTimestamp === undefined) await addFinalizer(workspace);
 
     const key = keyOf(ref);
-    const config = workspace.inference?.config;
+    const config = configOf(workspace);
     const found = whyLook(workspace, {
       owned: world.owned(ref),
       services: world.services(ref),
+      neighbour: (name) => world.workspace({ namespace: ref.namespace, name }),
       configVersion: config && configMaps.get({ namespace: ref.namespace, name: config })?.metadata.resourceVersion,
     });
     const why = found ?? whyEdited(key, workspace);
@@ -141,9 +142,19 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     }
   }
 
+  /** The Workspaces that serve what this one tunes. */
+  function wakeUsers({ metadata: { namespace, name }, tuning }: Workspace): void {
+    if (tuning === undefined) return;
+    for (const { metadata, inference } of world.workspaces.values()) {
+      const isUser = inference?.adapters?.some(({ source }) => source.workspace === name) === true;
+      if (isUser && metadata.namespace === namespace) queue.add(keyOf(metadata));
+    }
+  }
+
   const ends = [
     world.onAnyChange((key) => queue.add(key)),
     world.workspaces.subscribe((event) => {
+      wakeUsers(event.object);
       if (event.type !== 'deleted') return;
       const key = keyOf(event.object.metadata);
       const { uid, generation } = event.object.metadata;
@@ -164,7 +175,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     configMaps.subscribe(({ object }) => {
       const { namespace, name } = object.metadata;
       for (const workspace of world.workspaces.values()) {
-        if (workspace.metadata.namespace === namespace && workspace.inference?.config === name)
+        if (workspace.metadata.namespace === namespace && configOf(workspace) === name)
           queue.add(keyOf(workspace.metadata));
       }
     }),

@@ -1,9 +1,10 @@
 /**
  * Whether, and why, a Workspace's workflow should look again: a pure comparison of what the status says with what is there.
  */
-import { ANNOTATION_RETRY } from '../api/labels';
+import { ANNOTATION_KEEP_MACHINES, ANNOTATION_RETRY } from '../api/labels';
 import type { MachineStatus, Workspace } from '../api/workspace';
 import type { LookReason } from '../api/workflow';
+import { pushedImage } from '../activities/observe/adapters';
 import { observe, type OwnedObjects } from '../activities/observe/observation';
 import type { Service } from '../kubernetes/objects';
 
@@ -13,8 +14,10 @@ const SERVICES = 2;
 export interface Surroundings {
   readonly owned: OwnedObjects;
   readonly services: readonly Service[];
-  /** Resource version of the ConfigMap that `inference.config` names; undefined where there is none. */
+  /** Resource version of the ConfigMap that `inference.config` or `tuning.config` names; undefined where there is none. */
   readonly configVersion: string | undefined;
+  /** A Workspace of the same namespace, by name. */
+  readonly neighbour: (name: string) => Workspace | undefined;
 }
 
 export interface Why {
@@ -37,15 +40,46 @@ export function whyLook(workspace: Workspace, around: Surroundings): Why | undef
   if (retry !== undefined && retry !== status.observedRetry) return why('retry', uid, generation, retry);
   if (step === 'Cancelled') return undefined;
 
-  const config = workspace.inference?.config;
+  // What was trained with a config stays trained with it.
+  const isTuned = step === 'Push' || step === 'Succeeded';
   if (
-    config !== undefined &&
+    configOf(workspace) !== undefined &&
+    !isTuned &&
     around.configVersion !== undefined &&
     around.configVersion !== status.inferenceConfig?.resourceVersion
   ) {
     return why('references', uid, generation, around.configVersion);
   }
-  return step === 'Ready' ? whyObjects(workspace, around) : undefined;
+  const tuned = newlyTuned(workspace, around);
+  if (tuned !== undefined) return why('references', uid, generation, tuned);
+  if (step === 'Ready') return whyObjects(workspace, around);
+  return step === 'Succeeded' ? whyMachines(workspace, around) : undefined;
+}
+
+/** The ConfigMap that a Workspace names. */
+export function configOf({ inference, tuning }: Workspace): string | undefined {
+  return inference?.config ?? tuning?.config;
+}
+
+/** The image of an adapter that a tuning Workspace has pushed and this one does not serve yet. */
+function newlyTuned({ inference, status }: Workspace, { neighbour }: Surroundings): string | undefined {
+  for (const { source } of inference?.adapters ?? []) {
+    const tuning = source.workspace === undefined ? undefined : neighbour(source.workspace);
+    const pushed = tuning && pushedImage(tuning);
+    const served = status?.adapters?.find(({ name }) => name === source.name)?.image;
+    if (pushed !== undefined && pushed !== served) return pushed;
+  }
+  return undefined;
+}
+
+/** A tuning that is done keeps no machines, unless it is told to. */
+function whyMachines(workspace: Workspace, { owned }: Surroundings): Why | undefined {
+  const { status, metadata, resource, tuning } = workspace;
+  const isKept = metadata.annotations?.[ANNOTATION_KEEP_MACHINES] === 'true';
+  if (tuning === undefined || resource.instanceType === undefined || isKept) return undefined;
+  const { machines } = observe(workspace, status?.targetNodeCount ?? 0, owned);
+  const left = machines.filter(({ phase }) => phase !== 'Deleting' && phase !== 'Lost');
+  return left.length === 0 ? undefined : why('objects', metadata.uid, metadata.generation, phasesOf(left));
 }
 
 function whyObjects(workspace: Workspace, { owned, services }: Surroundings): Why | undefined {

@@ -12,7 +12,7 @@ export interface Call extends Pick<HttpRequest, 'method' | 'contentType'> {
   readonly verb: Verb;
   readonly resource: Resource;
   readonly at?: Partial<ObjectName>;
-  readonly subresource?: 'status';
+  readonly subresource?: 'status' | 'log';
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: object;
   /** Repeating it does no harm even if the first one was done. */

@@ -71,6 +71,14 @@ export interface WatchOptions {
   readonly inactivityTimeoutMs: number;
 }
 
+export interface LogOptions {
+  readonly signal: AbortSignal;
+  /** Longest silence, in milliseconds, before the stream fails. */
+  readonly inactivityTimeoutMs: number;
+  /** Lines to begin with. */
+  readonly tailLines: number;
+}
+
 /** One HTTP request as it ended, for metrics. */
 export interface RequestSample {
   readonly verb: Verb;
@@ -148,6 +156,8 @@ export interface KubernetesClient {
     selection: Selection,
     options: ListOptions & { readonly continueToken?: string },
   ): Promise<List<T> & { readonly continueToken?: string }>;
+  /** The log of a pod's container as raw bytes, from `tailLines` back and as it is written; ends with the container. */
+  followLog(pod: Required<ObjectName>, container: string, options: LogOptions): Promise<AsyncIterable<Buffer>>;
   /** Closes all connections; what is in flight fails. */
   close(): Promise<void>;
 }

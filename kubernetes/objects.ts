@@ -208,6 +208,19 @@ export interface Job extends KubernetesObject {
   };
 }
 
+export interface PersistentVolumeClaim extends KubernetesObject {
+  readonly spec: {
+    readonly storageClassName?: string;
+    readonly volumeName?: string;
+    readonly resources?: { readonly requests?: ResourceList };
+  };
+  readonly status?: { readonly phase?: 'Pending' | 'Bound' | 'Lost' };
+}
+
+export interface PersistentVolume extends KubernetesObject {
+  readonly spec: { readonly hostPath?: object; readonly local?: object };
+}
+
 export interface Service extends KubernetesObject {
   readonly spec: {
     readonly type?: string;

@@ -9,6 +9,7 @@ import type {
   KubernetesClient,
   List,
   ListOptions,
+  LogOptions,
   PatchOptions,
   RequestOptions,
   RequestSample,
@@ -18,7 +19,7 @@ import type {
 } from './client';
 import { KubernetesError } from './errors';
 import type { KubernetesObject, Manifest } from './objects';
-import { apiVersionOf, type ObjectName, type Resource } from './resources';
+import { RESOURCES, apiVersionOf, type ObjectName, type Resource } from './resources';
 import { toRequestError, type HttpRequest, type Transport } from './transport';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -221,6 +222,24 @@ export class PooledClient implements KubernetesClient {
       metadataOnly: metadataOnly ?? false,
     };
     const { signal, inactivityTimeoutMs } = options;
+    const response = await this.#send(call, toHttp(call), signal, inactivityTimeoutMs);
+    return response.body;
+  }
+
+  async followLog(
+    pod: Required<ObjectName>,
+    container: string,
+    { signal, tailLines, inactivityTimeoutMs }: LogOptions,
+  ): Promise<AsyncIterable<Buffer>> {
+    const call: Call = {
+      verb: 'get',
+      method: 'GET',
+      resource: RESOURCES.pods,
+      at: pod,
+      subresource: 'log',
+      query: { container, follow: true, tailLines },
+      idempotent: true,
+    };
     const response = await this.#send(call, toHttp(call), signal, inactivityTimeoutMs);
     return response.body;
   }

@@ -9,6 +9,8 @@ import type {
   Lease,
   Node,
   NodeClaim,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   Secret,
   Service,
@@ -73,6 +75,13 @@ export const RESOURCES = {
   nodes: clusterWide<Node>('', 'v1', 'nodes', 'Node'),
   nodeClaims: clusterWide<NodeClaim>('karpenter.sh', 'v1', 'nodeclaims', 'NodeClaim'),
   leases: namespaced<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+  persistentVolumeClaims: namespaced<PersistentVolumeClaim>(
+    '',
+    'v1',
+    'persistentvolumeclaims',
+    'PersistentVolumeClaim',
+  ),
+  persistentVolumes: clusterWide<PersistentVolume>('', 'v1', 'persistentvolumes', 'PersistentVolume'),
   storageClasses: clusterWide<StorageClass>('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass'),
   customResourceDefinitions: clusterWide(
     'apiextensions.k8s.io',

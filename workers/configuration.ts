@@ -6,7 +6,7 @@ import { msToNumber } from '@temporalio/common/lib/time';
 import { z } from 'zod';
 import type { MachineConfiguration, WorkloadConfiguration } from '../manifests/configuration';
 import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/node-class-profiles';
-import type { MachineDeadlines } from '../activities/dependencies';
+import type { MachineDeadlines, TuningConfiguration } from '../activities/dependencies';
 
 const duration = (description: string, byDefault: string) =>
   z
@@ -69,6 +69,24 @@ export const configurationSchema = z.object({
   KAITO_RUNTIME_IMAGE: text('Image of the model server.', 'kaito-temporal/runtime:0.1.0'),
   KAITO_PULLER_IMAGE: text('Image of the program that fetches adapter images.', 'kaito-temporal/runtime:0.1.0'),
   KAITO_IMAGE_PULL_SECRETS: list('Secrets to pull the runtime image with, separated by commas.'),
+  KAITO_PUSHER_IMAGE: text('Image of the program that pushes adapters; the runtime image unless set.'),
+  KAITO_INSECURE_REGISTRIES: list(
+    'Registries (host:port) that images are copied from and pushed to over plain HTTP, separated by commas.',
+  ),
+  KAITO_HUB_ENDPOINT: text('Mirror of the Hugging Face hub that pods download from.'),
+  KAITO_DATASET_PRIVATE_HOSTS: list(
+    'Hosts (name, name:port or CIDR) in private networks that datasets may be downloaded from, separated by commas.',
+  ),
+  KAITO_TUNING_STORAGE_CLASS: text(
+    'StorageClass of the volumes that keep checkpoints and adapters; the default one unless set.',
+  ),
+  KAITO_TUNING_VOLUME_GIB: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(20)
+    .meta({ description: 'Size of these volumes, GiB.', default: '20' }),
+  KAITO_TUNING_PUSH_PATIENCE: duration('How long the training’s machines are kept for a push that is not done.', '5m'),
   KAITO_NVME_STORAGE_CLASS: text('StorageClass of local NVMe disks, where the cluster has one.'),
   KAITO_CLOUD: z
     .enum(['azure', 'aws', 'other'])
@@ -100,6 +118,7 @@ export interface Configuration {
   readonly machines: MachineConfiguration;
   readonly workload: WorkloadConfiguration;
   readonly deadlines: MachineDeadlines;
+  readonly tuning: TuningConfiguration;
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
   readonly resyncMs: number;
   readonly temporalUi?: string;
@@ -135,6 +154,10 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       adapterPullerImage: values.KAITO_PULLER_IMAGE ?? '',
       imagePullSecrets: values.KAITO_IMAGE_PULL_SECRETS,
       cloud: values.KAITO_CLOUD,
+      insecureRegistries: values.KAITO_INSECURE_REGISTRIES,
+      datasetPrivateHosts: values.KAITO_DATASET_PRIVATE_HOSTS,
+      ...(values.KAITO_PUSHER_IMAGE !== undefined && { pusherImage: values.KAITO_PUSHER_IMAGE }),
+      ...(values.KAITO_HUB_ENDPOINT !== undefined && { hubEndpoint: values.KAITO_HUB_ENDPOINT }),
       ...(values.KAITO_NVME_STORAGE_CLASS !== undefined && { nvmeStorageClass: values.KAITO_NVME_STORAGE_CLASS }),
     },
     deadlines: {
@@ -142,6 +165,11 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       registeredMs: values.KAITO_DEADLINE_REGISTERED,
       initializedMs: values.KAITO_DEADLINE_INITIALIZED,
       gpusAllocatableMs: values.KAITO_DEADLINE_GPUS,
+    },
+    tuning: {
+      volumeGiB: values.KAITO_TUNING_VOLUME_GIB,
+      pushPatienceMs: values.KAITO_TUNING_PUSH_PATIENCE,
+      ...(values.KAITO_TUNING_STORAGE_CLASS !== undefined && { storageClassName: values.KAITO_TUNING_STORAGE_CLASS }),
     },
     retryDelays: { firstMs: values.KAITO_RETRY_FIRST, mostMs: values.KAITO_RETRY_MOST },
     resyncMs: values.KAITO_RESYNC,

@@ -83,6 +83,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         workload: configuration.workload,
         machines: configuration.machines,
         deadlines: configuration.deadlines,
+        tuning: configuration.tuning,
         retryDelays: configuration.retryDelays,
         now: () => new Date(),
         ...(configuration.temporalUi !== undefined && {

@@ -78,10 +78,12 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
     }),
     enter(next) {
       step = next;
-      if (next === 'Machines' && phase === 'Failed') {
+      if ((next === 'Machines' || next === 'Data') && phase === 'Failed') {
         setPhase('Pending');
-      } else if (next === 'Ready') {
-        setPhase('Ready');
+      } else if (next === 'Training' || next === 'Push') {
+        setPhase('Running');
+      } else if (next === 'Ready' || next === 'Succeeded') {
+        setPhase(next);
       } else if (next === 'Release') {
         setPhase('Deleting');
       } else if (next === 'Cancelled') {

@@ -6,26 +6,22 @@ import {
   defineQuery,
   isCancellation,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { WorkspaceStatus } from '../api/workspace';
-import { STATUS_QUERY, type Candidate, type Plan, type ReleaseReason, type WorkspaceRef } from '../api/workflow';
+import { STATUS_QUERY, type Plan, type ReleaseReason, type WorkspaceRef } from '../api/workflow';
 import { assertNever } from '../api/assert-never';
+import { acquireMachines } from './acquire-machines';
 import { activities } from './activities';
 import { followDesiredState, type DesiredState } from './desired-state';
 import { isFinalFailure, stepFailureOf } from './failures';
+import { isLong } from './long-history';
 import { createRecord, type Carried, type WorkspaceRecord } from './record';
+import { releaseMachines, tune } from './tune';
 
 export const status = defineQuery<WorkspaceStatus | undefined>(STATUS_QUERY);
 
-/** How one convergence ended. */
-type Outcome = 'ready' | 'failed' | 'deleted' | 'gone' | 'replaced' | 'changed';
-
-/** After every candidate was unavailable: the pause before the list is tried again, doubled each time. */
-const CANDIDATES_PAUSE_MS = { first: 60_000, most: 600_000 };
-
-/** History length at which a Workspace at rest goes on in a fresh run, well below the server's own suggestion. */
-const LONG_HISTORY_EVENTS = 2_000;
+/** How one convergence ended; `done` is Ready, or Succeeded for a tuning. */
+type Outcome = 'done' | 'failed' | 'deleted' | 'gone' | 'replaced' | 'changed';
 
 /**
  * The life of one Workspace, from `kubectl apply` until its last machine is released.
@@ -84,7 +80,7 @@ async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceR
         continue;
       case 'changed':
         continue;
-      case 'ready':
+      case 'done':
       case 'failed':
         break;
       default:
@@ -97,6 +93,7 @@ async function live(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceR
 
 /** One walk through the steps. Each is idempotent and quick when there is nothing to do. */
 async function converge(ref: WorkspaceRef, desired: DesiredState, record: WorkspaceRecord): Promise<Outcome> {
+  let plan: Plan | undefined;
   try {
     record.enter('Plan');
     const planned = await activities('plan').planWorkspace(record.input());
@@ -106,28 +103,9 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
     if (!record.isOf(life.uid)) return 'replaced';
     if (planned.kind === 'deleting') return 'deleted';
     record.tell(planned.status);
-    const { plan } = planned;
-
-    record.enter('Machines');
-    const candidate = await acquireMachines(desired, record, plan);
-    if (candidate === 'changed') return 'changed';
-
-    record.enter('Workload');
-    const applied = await activities('apply workload').applyWorkload({ ...record.input(), plan, candidate });
-    if (applied.kind === 'superseded') return 'changed';
-    const { workload } = applied;
-
-    record.enter('Serving');
-    const serving = await activities('wait until serving').waitUntilServing({
-      ...record.input(),
-      plan,
-      candidate,
-      workload,
-    });
-    if (serving.kind !== 'serving') return 'changed';
-    record.tell(serving.status);
-    record.enter('Ready');
-    return 'ready';
+    plan = planned.plan;
+    const { tuning } = plan;
+    return tuning === undefined ? await serve(desired, record, plan) : await tune(desired, record, { ...plan, tuning });
   } catch (error) {
     // How a step ends that was told to stop says nothing about the Workspace.
     if (CancellationScope.current().consideredCancelled || !isFinalFailure(error)) throw error;
@@ -135,41 +113,34 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
     if (life !== undefined) desired.observe(life);
     record.tell(status);
     record.fail(failure);
+    // A training that waits for the user needs no machines; a model that is served may still answer on some of its own.
+    if (plan?.tuning !== undefined) await releaseMachines(record, plan, 'failed', failure);
     return 'failed';
   }
 }
 
-/** Tries the candidates in their order, again and again with growing pauses, until one's machines are usable. */
-async function acquireMachines(
-  desired: DesiredState,
-  record: WorkspaceRecord,
-  plan: Plan,
-): Promise<Candidate | 'changed'> {
-  for (let round = 0; ; round += 1) {
-    for (const candidate of plan.candidates) {
-      const summary = `${candidate.nodeCount} × ${candidate.instanceType || 'own node'}`;
-      const acquired = await activities(summary).acquireMachines({ ...record.input(), plan, candidate });
-      switch (acquired.kind) {
-        case 'acquired':
-          return candidate;
-        case 'superseded':
-          return 'changed';
-        case 'unavailable':
-          record.tried(acquired.attempts);
-          record.tell(acquired.status);
-          break;
-        default:
-          assertNever(acquired);
-      }
-    }
+/** Machines, the workload on them, and the model's answer. */
+async function serve(desired: DesiredState, record: WorkspaceRecord, plan: Plan): Promise<'done' | 'changed'> {
+  record.enter('Machines');
+  const candidate = await acquireMachines(desired, record, plan);
+  if (candidate === 'changed') return 'changed';
 
-    const pauseMs = Math.min(CANDIDATES_PAUSE_MS.first * 2 ** round, CANDIDATES_PAUSE_MS.most);
-    const nextTryTime = new Date(Date.now() + pauseMs).toISOString();
-    const reported = await activities('report next try').reportPause({ ...record.input(), plan, nextTryTime });
-    record.tell(reported.status);
-    if (await desired.askedAfter(desired.version, pauseMs)) return 'changed';
-    if (isLong()) return 'changed';
-  }
+  record.enter('Workload');
+  const applied = await activities('apply workload').applyWorkload({ ...record.input(), plan, candidate });
+  if (applied.kind === 'superseded') return 'changed';
+  const { workload } = applied;
+
+  record.enter('Serving');
+  const serving = await activities('wait until serving').waitUntilServing({
+    ...record.input(),
+    plan,
+    candidate,
+    workload,
+  });
+  if (serving.kind !== 'serving') return 'changed';
+  record.tell(serving.status);
+  record.enter('Ready');
+  return 'done';
 }
 
 /** Runs `work`; when something is asked for meanwhile, cancels it, waits until it has stopped, and says so. */
@@ -196,10 +167,6 @@ async function interruptible(desired: DesiredState, version: number, work: () =>
     watch.cancel();
     await watching;
   }
-}
-
-function isLong(): boolean {
-  return workflowInfo().continueAsNewSuggested || workflowInfo().historyLength > LONG_HISTORY_EVENTS;
 }
 
 async function release(ref: WorkspaceRef, record: WorkspaceRecord, reason: ReleaseReason): Promise<void> {

@@ -6,15 +6,18 @@ import { CONDITIONS, observed, type Observed } from '../../api/conditions';
 import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Failure } from '../../api/causes';
 import type { MachineStatus, Workspace } from '../../api/workspace';
-import type { Node, NodeClaim, Pod, StatefulSet } from '../../kubernetes/objects';
+import type { Job, Node, NodeClaim, Pod, StatefulSet } from '../../kubernetes/objects';
 import { observeNodeClaims } from '../machines/karpenter/observe';
 import { observeOwnNodes } from '../machines/own-nodes/observe';
+import { observeJob, type JobHealth } from './job';
 import { observeWorkload } from './workload';
 
 /** The owned objects as the caches hold them. */
 export interface OwnedObjects {
   readonly nodeClaims: readonly NodeClaim[];
   readonly statefulSet: StatefulSet | undefined;
+  /** The training's Job, and that of the push. */
+  readonly jobs: readonly Job[];
   readonly pods: readonly Pod[];
   /** All nodes that could matter: own nodes are found among them by the selector. */
   readonly nodes: () => readonly Node[];
@@ -46,7 +49,7 @@ export function observeMachines(
 
 /** Judges the objects for a Workspace that needs `targetNodeCount` machines. */
 export function observe(
-  workspace: Pick<Workspace, 'resource' | 'metadata' | 'inference'>,
+  workspace: Pick<Workspace, 'resource' | 'metadata' | 'tuning'>,
   targetNodeCount: number,
   objects: OwnedObjects,
 ): Observation {
@@ -54,6 +57,23 @@ export function observe(
   const provided = workspace.resource.instanceType !== undefined;
   const resource = resourceConditions(machines, targetNodeCount, provided);
   const machinesReady = resource.every(({ status }) => status === 'True');
+  const seen = {
+    machines,
+    workerNodes: machines.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])).sort(),
+    machinesReady,
+  };
+  if (workspace.tuning !== undefined) {
+    const job = observeTraining(workspace, objects);
+    const trouble = job.phase === 'waiting' ? job.failure : undefined;
+    const failure = machinesReady || machines.length === 0 ? trouble : machineFailure(machines);
+    return {
+      ...seen,
+      serving: false,
+      conditions: [...resource, ...tuningConditions(job)],
+      ...(failure !== undefined && { failure }),
+    };
+  }
+
   const workload = observeWorkload(objects.statefulSet, objects.pods);
   const serving = machinesReady && workload.ready;
 
@@ -72,14 +92,55 @@ export function observe(
 
   const failure = machinesReady ? workload.failure : machineFailure(machines);
   return {
-    machines,
-    workerNodes: machines.flatMap(({ nodeName }) => (nodeName === undefined ? [] : [nodeName])).sort(),
-    machinesReady,
+    ...seen,
     serving,
-    // A Workspace that tunes has no model to answer.
-    conditions: [...resource, ...(workspace.inference === undefined ? [] : [inferenceReady]), whole],
+    conditions: [...resource, inferenceReady, whole],
     ...(failure !== undefined && { failure }),
   };
+}
+
+/** The Job that trains has the Workspace's name, as in KAITO. */
+export function trainingJobOf(
+  { metadata }: Pick<Workspace, 'metadata'>,
+  { jobs }: Pick<OwnedObjects, 'jobs'>,
+): Job | undefined {
+  return jobs.find(
+    (job) =>
+      job.metadata.name === metadata.name && job.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid),
+  );
+}
+
+/** How far the training is, by its Job. */
+export function observeTraining(
+  workspace: Pick<Workspace, 'metadata'>,
+  objects: Pick<OwnedObjects, 'jobs' | 'pods'>,
+): JobHealth {
+  return observeJob(trainingJobOf(workspace, objects), objects.pods, { crashed: 'TrainingCrashed', now: new Date() });
+}
+
+/** As KAITO tells it; that the whole succeeded is the workflow's to say, after the push. */
+function tuningConditions(job: JobHealth): readonly Observed[] {
+  const whole = (message: string): Observed =>
+    observed(CONDITIONS.workspaceSucceeded, false, 'workspacePending', message);
+  switch (job.phase) {
+    case 'absent':
+    case 'waiting':
+      return [
+        observed(CONDITIONS.jobStarted, false, 'WorkspaceTuningJobStatusPending', 'Tuning job has not started'),
+        whole('workspace is initializing, tuning job has not started'),
+      ];
+    case 'running':
+    case 'succeeded':
+      return [
+        observed(CONDITIONS.jobStarted, true, 'WorkspaceTuningJobStatusStarted', 'Tuning job has started'),
+        whole('workspace has not completed yet, tuning job is running'),
+      ];
+    case 'failed':
+      return [
+        observed(CONDITIONS.jobStarted, false, 'WorkspaceTuningJobStatusFailed', job.failure.message),
+        whole(job.failure.message),
+      ];
+  }
 }
 
 function resourceConditions(

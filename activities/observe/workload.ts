@@ -71,7 +71,7 @@ const START_REASONS = new Set([
 ]);
 
 /** What is wrong with a pod, in KAITO's words; undefined while it is merely starting. */
-function troubleOf(pod: Pod, now: Date): Trouble | undefined {
+export function troubleOf(pod: Pod, now: Date): Trouble | undefined {
   const name = pod.metadata.name;
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   for (const container of containers) {

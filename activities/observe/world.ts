@@ -10,7 +10,7 @@ import type { WorkspaceRef } from '../../api/workflow';
 import { Cache } from '../../kubernetes/cache';
 import type { KubernetesClient } from '../../kubernetes/client';
 import type { Logger } from '../../kubernetes/logger';
-import type { KubernetesObject, Node, Pod, Service, StatefulSet } from '../../kubernetes/objects';
+import type { Job, KubernetesObject, Node, Pod, Service, StatefulSet } from '../../kubernetes/objects';
 import { RESOURCES, keyOf, type Resource } from '../../kubernetes/resources';
 import type { OwnedObjects } from './observation';
 
@@ -53,11 +53,20 @@ export async function openWorld(
 
   const workspaces = open(RESOURCES.workspaces);
   const statefulSets = open(RESOURCES.statefulSets, { ...ours, trim: trimStatefulSet });
+  const jobs = open(RESOURCES.jobs, { ...ours, trim: trimJob });
   const pods = open(RESOURCES.pods, { ...ours, trim: trimPod });
   const services = open(RESOURCES.services, ours);
   const nodes = open(RESOURCES.nodes, { index: byWorkspace, trim: trimNode });
   const nodeClaims = kinds.nodeClaims ? open(RESOURCES.nodeClaims, { ...ours, trim: trimMeta }) : undefined;
-  const caches = [workspaces, statefulSets, pods, services, nodes, ...(nodeClaims === undefined ? [] : [nodeClaims])];
+  const caches = [
+    workspaces,
+    statefulSets,
+    jobs,
+    pods,
+    services,
+    nodes,
+    ...(nodeClaims === undefined ? [] : [nodeClaims]),
+  ];
   await Promise.all(caches.map(({ synced }) => synced));
 
   const listeners = new Map<string, Set<() => void>>();
@@ -95,7 +104,7 @@ export async function openWorld(
       if (key === undefined) touchOwnNodeUsers();
       else touch(key);
     }),
-    ...[statefulSets, pods, services, nodeClaims].map((cache) =>
+    ...[statefulSets, jobs, pods, services, nodeClaims].map((cache) =>
       (cache as Cache<KubernetesObject> | undefined)?.subscribe(({ object }) => touch(workspaceKeyOf(object))),
     ),
   ];
@@ -116,6 +125,7 @@ export async function openWorld(
     owned: (ref) => ({
       nodeClaims: nodeClaims?.byIndex(keyOf(ref)) ?? [],
       statefulSet: statefulSets.get(ref),
+      jobs: jobs.byIndex(keyOf(ref)),
       pods: pods.byIndex(keyOf(ref)),
       nodes: () => [...nodes.values()],
       nodeNamed: (name) => nodes.get({ name }),
@@ -193,6 +203,10 @@ function trimStatefulSet(statefulSet: StatefulSet): StatefulSet {
       template: { spec: { containers: template.spec.containers.map(({ name }) => ({ name })) } },
     },
   });
+}
+
+function trimJob(job: Job): Job {
+  return trimMeta({ ...job, spec: { template: { spec: { containers: [] } } } });
 }
 
 function trimPod(pod: Pod): Pod {

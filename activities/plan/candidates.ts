@@ -9,6 +9,7 @@ import type { Candidate, Plan } from '../../api/workflow';
 import type { Node } from '../../kubernetes/objects';
 import { fit, gpuMemoryUtilization } from '../../presets/estimator';
 import { findSize, retiredSizeMessage } from '../../presets/sizes';
+import { tuningFit, type TuningOptions } from '../../presets/tuning-fit';
 import { ownGpus } from '../machines/own-nodes/gpus';
 import { matchingNodes } from '../machines/own-nodes/observe';
 
@@ -20,6 +21,8 @@ export interface Need {
   readonly contextTokens?: number;
   /** The user's options for vLLM: some change what the cache needs. */
   readonly options?: Readonly<Record<string, string>>;
+  /** Set where the model is to be tuned: how. */
+  readonly tuning?: TuningOptions;
   /** The cloud that sizes are bought from, where it is known: its retired sizes are ruled out. */
   readonly cloud?: 'azure' | 'aws' | 'other';
 }
@@ -80,11 +83,16 @@ function ownNodeCandidate(need: Need, nodes: readonly Node[]): Candidate {
 }
 
 function judge(
-  { workspace, model, contextTokens, options: config }: Need,
+  { workspace, model, contextTokens, options: config, tuning }: Need,
   base: Pick<Candidate, 'provider' | 'instanceType' | 'gpus' | 'nvme'>,
   availableNodes?: number,
 ): Candidate | string {
   if (model === undefined) return { ...base, nodeCount: workspace.resource.count };
+  const isBypassed = workspace.metadata.annotations?.[ANNOTATION_BYPASS_RESOURCE_CHECKS] !== undefined;
+  if (tuning !== undefined) {
+    const verdict = tuningFit(model, base.gpus, tuning);
+    return verdict.fits || isBypassed ? { ...base, nodeCount: 1 } : verdict.reason;
+  }
 
   const options = {
     ...(contextTokens !== undefined && { contextTokens }),
@@ -101,7 +109,7 @@ function judge(
       layout: { tensorParallel, dataParallel, pipelineParallel, maxModelLen, gpuMemoryUtilization: utilization },
     };
   }
-  if (workspace.metadata.annotations?.[ANNOTATION_BYPASS_RESOURCE_CHECKS] === undefined) return result.reason;
+  if (!isBypassed) return result.reason;
   return {
     ...base,
     nodeCount: workspace.resource.count,

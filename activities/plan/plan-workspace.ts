@@ -1,16 +1,17 @@
 /**
  * The plan step: what will be bought and how the model is laid out, or why that can't be. It reads, and writes nothing but the status.
  */
-import { CauseError } from '../../api/causes';
 import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
-import type { Candidate, Plan, PlanOutcome, StepInput } from '../../api/workflow';
+import type { Candidate, Plan, PlanOutcome, StepInput, StepName } from '../../api/workflow';
 import type { Dependencies } from '../dependencies';
 import { observe } from '../observe/observation';
 import { defineStep, readWorkspace } from '../step';
 import { acquiring, planSummary } from '../status/compose';
 import { findCandidates } from './candidates';
+import { planTuning, type TuningWorkspace } from './plan-tuning';
 import { readInferenceConfig, resolveModel } from './references';
+import { resolveAdapters } from './resolve-adapters';
 
 /** Disk for weights of a model that is not known, as KAITO asks for. */
 const UNKNOWN_DISK_GIB = 1_024;
@@ -33,8 +34,7 @@ export function createPlanWorkspace(deps: Dependencies): (input: StepInput) => P
       observation,
       targetNodeCount: first.nodeCount,
       instanceType: first.instanceType,
-      step: unchanged && observation.serving ? 'Ready' : 'Machines',
-      message: acquiring(first),
+      ...nextStep(plan, first, unchanged && observation.serving),
     });
     if (!unchanged) event(workspace, 'Normal', 'Planned', planSummary(plan));
     return { kind: 'planned', plan, status };
@@ -42,15 +42,11 @@ export function createPlanWorkspace(deps: Dependencies): (input: StepInput) => P
 }
 
 async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortSignal): Promise<Plan> {
-  const { inference } = workspace;
-  if (inference === undefined) {
-    throw new CauseError({
-      cause: 'NotSupported',
-      message: 'tuning: this release serves inference Workspaces; tuning Workspaces are not run yet',
-    });
-  }
-  const model = inference.preset && (await resolveModel(deps, workspace, inference.preset, signal));
+  if (workspace.tuning !== undefined) return makeTuningPlan(deps, { ...workspace, tuning: workspace.tuning }, signal);
+  const preset = workspace.inference?.preset;
+  const model = preset && (await resolveModel(deps, workspace, preset, signal));
   const { config, hash, inferenceConfig } = await readInferenceConfig(deps, workspace, signal);
+  const adapters = await resolveAdapters(deps, workspace, signal);
   const { candidates, ruledOut } = findCandidates(
     {
       workspace,
@@ -72,7 +68,44 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
     candidates: inUseFirst(deps, workspace, candidates),
     ruledOut,
     diskGiB: model?.diskGiB ?? UNKNOWN_DISK_GIB,
+    ...(adapters.length > 0 && { adapters }),
   };
+}
+
+async function makeTuningPlan(deps: Dependencies, workspace: TuningWorkspace, signal: AbortSignal): Promise<Plan> {
+  const { uid, generation, namespace, name } = workspace.metadata;
+  const model = await resolveModel(deps, workspace, workspace.tuning.preset, signal);
+  const { tuning, config, configHash, inferenceConfig } = await planTuning(deps, workspace, model, signal);
+  const { candidates, ruledOut } = findCandidates(
+    {
+      workspace,
+      model,
+      tuning: { ...config, method: tuning.method },
+      ...(deps.workload.cloud !== undefined && { cloud: deps.workload.cloud }),
+    },
+    () => deps.world.owned({ namespace, name }).nodes(),
+  );
+  return {
+    uid,
+    generation,
+    model,
+    config: {},
+    tuning,
+    ...(configHash !== undefined && { configHash }),
+    ...(inferenceConfig !== undefined && { inferenceConfig }),
+    candidates: inUseFirst(deps, workspace, candidates),
+    ruledOut,
+    diskGiB: model.diskGiB,
+  };
+}
+
+/** What is told before the first step begins: a Workspace that is done, or nearly so, is not shown as one that begins. */
+function nextStep({ tuning }: Plan, first: Candidate, isServing: boolean): { step: StepName; message: string } {
+  if (isServing) return { step: 'Ready', message: acquiring(first) };
+  if (tuning === undefined) return { step: 'Machines', message: acquiring(first) };
+  if (!tuning.isTrained) return { step: 'Data', message: 'looking at the data' };
+  if (tuning.push !== undefined) return { step: 'Push', message: `pushing the adapter to ${tuning.push.image}` };
+  return { step: 'Succeeded', message: 'the tuning is done' };
 }
 
 /** The size that machines were bought of stays the first choice: a Workspace that fell back does not move for nothing. */

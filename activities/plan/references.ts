@@ -33,23 +33,28 @@ export async function resolveModel(
   if (!preset.name.includes('/')) {
     throw new CauseError({
       cause: 'InvalidInput',
-      message: `inference.preset.name: unsupported inference preset name '${preset.name}'`,
+      message: `${kindOf(workspace)}.preset.name: unsupported preset name '${preset.name}'`,
       remedy: `Name one of ${presetNames().join(', ')}, or a Hugging Face model as org/model.`,
     });
   }
   return deps.describeModel(preset.name, { signal, ...(token !== undefined && { token }) });
 }
 
+function kindOf({ tuning }: Workspace): 'inference' | 'tuning' {
+  return tuning === undefined ? 'inference' : 'tuning';
+}
+
 /** The token is used here and nowhere else: it never leaves this process except to the hub. */
 async function readToken(
   { client }: Dependencies,
-  { metadata: { namespace } }: Workspace,
+  workspace: Workspace,
   preset: PresetSpec,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const name = preset.presetOptions?.modelAccessSecret;
   if (name === undefined) return undefined;
-  const field = 'inference.preset.presetOptions.modelAccessSecret';
+  const field = `${kindOf(workspace)}.preset.presetOptions.modelAccessSecret`;
+  const { namespace } = workspace.metadata;
   const secret = await client.get(RESOURCES.secrets, { namespace, name }, { signal });
   if (secret === undefined) {
     const message = `${field}: Secret '${name}' not found in namespace '${namespace}'`;
@@ -75,28 +80,42 @@ export interface ReadConfig {
 
 /** The options in the ConfigMap that `inference.config` names; none if it names none. */
 export async function readInferenceConfig(
-  { client }: Dependencies,
+  deps: Dependencies,
   workspace: Workspace,
   signal: AbortSignal,
 ): Promise<ReadConfig> {
   const name = workspace.inference?.config;
   if (name === undefined || name === '') return { config: NO_INFERENCE_CONFIG };
   const { namespace } = workspace.metadata;
+  const at = { namespace, name, key: CONFIG_KEY, field: 'inference.config' };
+  const { text, hash, source } = await readConfigMap(deps, at, signal);
+  return { config: parseInferenceConfig(text), hash, inferenceConfig: source };
+}
+
+export interface ReadConfigMap {
+  readonly text: string;
+  /** SHA-256 of the text. */
+  readonly hash: string;
+  readonly source: NonNullable<WorkspaceStatus['inferenceConfig']>;
+}
+
+/** The text under one key of a ConfigMap; `field` of the Workspace names it. */
+export async function readConfigMap(
+  { client }: Dependencies,
+  { namespace, name, key, field }: Readonly<Record<'namespace' | 'name' | 'key' | 'field', string>>,
+  signal: AbortSignal,
+): Promise<ReadConfigMap> {
   const configMap = await client.get(RESOURCES.configMaps, { namespace, name }, { signal });
   if (configMap === undefined) {
-    const message = `inference.config: ConfigMap '${name}' specified in 'config' not found in namespace '${namespace}'`;
+    const message = `${field}: ConfigMap '${name}' specified in 'config' not found in namespace '${namespace}'`;
     throw new CauseError({ cause: 'MissingReference', message });
   }
-  const text = configMap.data?.[CONFIG_KEY];
+  const text = configMap.data?.[key];
   if (text === undefined) {
     const keys = Object.keys(configMap.data ?? {}).join(', ') || 'no keys';
-    const message = `inference.config: ConfigMap '${name}' lacks the key ${CONFIG_KEY}; it has ${keys}`;
-    throw new CauseError({
-      cause: 'MissingReference',
-      message,
-      remedy: `Put the options under the key ${CONFIG_KEY}.`,
-    });
+    const message = `${field}: ConfigMap '${name}' lacks the key ${key}; it has ${keys}`;
+    throw new CauseError({ cause: 'MissingReference', message, remedy: `Put the options under the key ${key}.` });
   }
   const { resourceVersion } = configMap.metadata;
-  return { config: parseInferenceConfig(text), hash: sha256(text), inferenceConfig: { name, resourceVersion } };
+  return { text, hash: sha256(text), source: { name, resourceVersion } };
 }

@@ -2,7 +2,7 @@
  * The release step: the workload goes, then the machines; it ends when nothing owned is left. On delete it lets the Workspace go then, by its
  * finalizer. It has no deadline of its own: what is stuck is named in the status until it is gone, or until the user forces it.
  */
-import { ANNOTATION_FORCE_DELETE, ANNOTATION_RETRY, FINALIZER } from '../../api/labels';
+import { ANNOTATION_RETRY, FINALIZER } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
 import type { ReleaseInput, ReleaseOutcome, WorkspaceRef } from '../../api/workflow';
 import { isConflict, isNotFound } from '../../kubernetes/errors';
@@ -11,6 +11,7 @@ import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
 import type { Providers } from '../machines/acquire-machines';
 import type { Owner } from '../machines/provider';
+import { removeMachines } from '../machines/remove-machines';
 import { defineStep, readWorkspace, type StepContext, type Told } from '../step';
 
 /** Pods that take longer than this to stop go down with their machines. */
@@ -54,11 +55,25 @@ export function createReleaseWorkspace(
       return { kind: 'released' };
     }
     const resume = `kubectl annotate workspace ${ref.name} -n ${ref.namespace} ${ANNOTATION_RETRY}="$(date +%s)" --overwrite`;
-    const message = `cancelled; what was bought is released. To resume, change the spec or run: ${resume}`;
+    const message = [
+      'cancelled; what was bought is released',
+      ...keptResults(deps, workspace),
+      `To resume, change the spec or run: ${resume}`,
+    ].join('. ');
     const status = await context.tell(workspace, { step: 'Cancelled', message });
     context.event(workspace, 'Normal', 'Cancelled', message);
     return { kind: 'released', status };
   });
+}
+
+/** A cancelled training goes on from its last checkpoint: where that is. */
+function keptResults(deps: Dependencies, workspace: Workspace): readonly string[] {
+  if (workspace.tuning === undefined) return [];
+  const { volume, progress, trainedTime } = deps.status.latest(workspace).status?.tuning ?? {};
+  const where = volume === undefined ? 'the volume of tuning.output' : `PersistentVolumeClaim ${volume}`;
+  if (trainedTime !== undefined) return [`The trained adapter is kept on ${where}`];
+  const { checkpoint } = progress ?? {};
+  return checkpoint === undefined ? [] : [`The checkpoint of step ${checkpoint} is kept on ${where}`];
 }
 
 async function removeWorkload(
@@ -68,21 +83,31 @@ async function removeWorkload(
   say: (what: string) => void,
 ): Promise<void> {
   const ref = { namespace: metadata.namespace, name: metadata.name };
-  const { statefulSet } = deps.world.owned(ref);
-  if (statefulSet === undefined || !statefulSet.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))
-    return;
-  await deps.client.delete(RESOURCES.statefulSets, ref, { uid: statefulSet.metadata.uid, signal });
+  const isOwned = (object: KubernetesObject): boolean =>
+    object.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) === true;
+  const { statefulSet, jobs } = deps.world.owned(ref);
+  const ownedSets = statefulSet !== undefined && isOwned(statefulSet) ? [statefulSet] : [];
+  const ownedJobs = jobs.filter(isOwned);
+  if (ownedSets.length + ownedJobs.length === 0) return;
+  await Promise.all([
+    ...ownedSets.map(({ metadata: { uid } }) => deps.client.delete(RESOURCES.statefulSets, ref, { uid, signal })),
+    ...ownedJobs.map(({ metadata: { name, uid } }) =>
+      // Jobs are deleted without their pods by default.
+      deps.client.delete(RESOURCES.jobs, { ...ref, name }, { uid, propagationPolicy: 'Background', signal }),
+    ),
+  ]);
 
   const begun = deps.now().getTime();
   await deps.world.until(
     ref,
     () => {
-      const { statefulSet: set, pods } = deps.world.owned(ref);
-      if (set === undefined && pods.length === 0) return true;
+      const { statefulSet: set, jobs: left, pods } = deps.world.owned(ref);
+      if (set === undefined && left.length === 0 && pods.length === 0) return true;
       if (deps.now().getTime() - begun > PODS_PATIENCE_MS) return true;
       say(
         [
           ...(set === undefined ? [] : [`StatefulSet ${ref.name}`]),
+          ...left.map((job) => `Job ${job.metadata.name}`),
           ...pods.map((pod) => `Pod ${pod.metadata.name}`),
         ].join(', '),
       );
@@ -90,40 +115,6 @@ async function removeWorkload(
     },
     { signal, recheckMs: RECHECK_MS },
   );
-}
-
-async function removeMachines(
-  deps: Dependencies,
-  providers: Providers,
-  owner: Owner,
-  workspace: Workspace | undefined,
-  context: StepContext,
-  say: (what: string) => void,
-): Promise<void> {
-  const { signal } = context;
-  const all = Object.values(providers);
-  for (;;) {
-    const left = (await Promise.all(all.map((provider) => provider.release(owner, signal)))).flat();
-    if (left.length === 0) return;
-    if (isForced(deps, owner)) {
-      const message = `forced by ${ANNOTATION_FORCE_DELETE}: left to the sweeper: ${left.join(', ')}`;
-      if (workspace !== undefined) context.event(workspace, 'Warning', 'ForcedDelete', message);
-      deps.logger.warn('release was forced', { namespace: owner.namespace, name: owner.name, left });
-      return;
-    }
-    say(left.join(', '));
-    await nextChange(deps, owner, signal);
-  }
-}
-
-/** Resolves after the next change of the Workspace's objects, or a while, so that a deletion that got lost is asked for again. */
-async function nextChange({ world }: Dependencies, owner: Owner, signal: AbortSignal): Promise<void> {
-  let looks = 0;
-  await world.until(owner, () => ((looks += 1) > 1 ? true : undefined), { signal, recheckMs: RECHECK_MS });
-}
-
-function isForced({ world }: Dependencies, ref: WorkspaceRef): boolean {
-  return world.workspace(ref)?.metadata.annotations?.[ANNOTATION_FORCE_DELETE] === 'true';
 }
 
 /** The Workspace to release: the cache does where it already shows the deletion, as nothing but the finalizers can change then. */

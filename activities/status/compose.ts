@@ -2,10 +2,17 @@
  * The whole status from what a step knows and what it observed: a pure function, so that the same facts always give the same status and an
  * unchanged status is not written again.
  */
-import { CONDITIONS, observed, shorten, type Observed } from '../../api/conditions';
+import { CONDITIONS, observed, shorten, type ConditionType, type Observed } from '../../api/conditions';
 import { remedyOf, type Failure } from '../../api/causes';
 import { ANNOTATION_RETRY } from '../../api/labels';
-import type { Condition, StepName, Workspace, WorkspaceState, WorkspaceStatus } from '../../api/workspace';
+import type {
+  Condition,
+  StepName,
+  TuningStatus,
+  Workspace,
+  WorkspaceState,
+  WorkspaceStatus,
+} from '../../api/workspace';
 import type { Candidate, Plan, StatusFacts } from '../../api/workflow';
 import type { Observation } from '../observe/observation';
 
@@ -27,6 +34,8 @@ export interface Situation {
   readonly observation?: Observation;
   readonly failure?: Failure & { readonly attempt: number; readonly nextTryTime?: string };
   readonly workload?: NonNullable<WorkspaceStatus['workload']>;
+  /** The tuning as this step knows it; left out, it stays as it was, unless it is another training. */
+  readonly tuning?: TuningStatus;
   /** The release is a cancellation's, not a deletion's. */
   readonly isCancelled?: boolean;
   /** Page of the workflow in the Temporal UI. */
@@ -74,6 +83,8 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     machines: [...(observation?.machines ?? previous.machines ?? [])],
     ...(workload !== undefined && step !== 'Cancelled' && { workload }),
     ...(inferenceConfig !== undefined && { inferenceConfig }),
+    ...tuningOf(situation, previous),
+    ...adaptersOf(situation, previous),
     workflow: {
       id: facts.workflow.id,
       runID: facts.workflow.runID,
@@ -92,6 +103,13 @@ function stateOf({ step, observation, isCancelled }: Situation, previous: Worksp
       return 'Cancelled';
     case 'Release':
       return isCancelled === true ? 'Cancelled' : 'Deleting';
+    case 'Training':
+    case 'Push':
+      return 'Running';
+    case 'Succeeded':
+      return 'Succeeded';
+    case 'Data':
+      return 'Pending';
     case 'Plan':
     case 'Machines':
     case 'Workload':
@@ -120,8 +138,36 @@ function conditionsOf(situation: Situation): readonly Observed[] {
       : step === 'Cancelled' || isCancelled === true
         ? [observed(CONDITIONS.workspaceSucceeded, false, 'workspaceCancelled', message)]
         : [];
-  const seen = (observation?.conditions ?? []).filter(({ type }) => !whole.some((mine) => mine.type === type));
-  return [...planned, ...seen, ...whole, ...deleting];
+  const told = [...whole, ...succeeded(situation)];
+  const seen = (observation?.conditions ?? []).filter(({ type }) => !told.some((mine) => mine.type === type));
+  return [...planned, ...seen, ...told, ...deleting];
+}
+
+/** A tuning that is done needs neither its Job nor its machines any more. */
+function succeeded({ workspace, step, observation }: Situation): readonly Observed[] {
+  if (step !== 'Succeeded') return [];
+  const released = (type: ConditionType): Observed =>
+    observed(type, false, 'MachinesReleased', 'the machines were released when the tuning was done');
+  const provided = workspace.resource.instanceType !== undefined && observation?.machines.length === 0;
+  return [
+    ...(provided
+      ? [released(CONDITIONS.nodeClaimReady), released(CONDITIONS.nodesReady), released(CONDITIONS.resourceReady)]
+      : []),
+    observed(CONDITIONS.jobStarted, true, 'WorkspaceTuningJobStatusStarted', 'Tuning job has started'),
+    observed(CONDITIONS.workspaceSucceeded, true, 'workspaceSucceeded', 'workspace succeeds'),
+  ];
+}
+
+/** Another training begins with nothing. */
+function tuningOf({ tuning, plan }: Situation, { tuning: before }: WorkspaceStatus): Pick<WorkspaceStatus, 'tuning'> {
+  const hash = plan?.tuning?.hash;
+  const known = tuning ?? (hash === undefined || before?.hash === hash ? before : { hash });
+  return known === undefined ? {} : { tuning: known };
+}
+
+function adaptersOf({ plan }: Situation, { adapters: before }: WorkspaceStatus): Pick<WorkspaceStatus, 'adapters'> {
+  const adapters = plan === undefined ? before : plan.adapters;
+  return adapters === undefined || adapters.length === 0 ? {} : { adapters: [...adapters] };
 }
 
 /** What is being bought, for people. */

@@ -2,7 +2,6 @@
  * The workload step: Services, ControllerRevision and StatefulSet are as rendered from the plan. What is already so is left alone, what was edited by
  * hand is set right, and nothing that belongs to another owner is touched.
  */
-import { CauseError } from '../../api/causes';
 import type { Workspace } from '../../api/workspace';
 import type { StepInput, WorkloadOutcome } from '../../api/workflow';
 import { ANNOTATION_RENDERED_HASH } from '../../manifests/owned-stateful-set';
@@ -10,13 +9,14 @@ import { clientService, headlessService } from '../../manifests/services';
 import { inferenceStatefulSet } from '../../manifests/stateful-set';
 import { templateStatefulSet } from '../../manifests/template-stateful-set';
 import type { StatefulSet as StatefulSetManifest } from '../../manifests/objects';
-import { KubernetesError, isConflict } from '../../kubernetes/errors';
-import type { KubernetesObject, Manifest, StatefulSet } from '../../kubernetes/objects';
-import { RESOURCES, type Resource } from '../../kubernetes/resources';
+import { KubernetesError } from '../../kubernetes/errors';
+import type { StatefulSet } from '../../kubernetes/objects';
+import { RESOURCES } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
 import { defineStep, type StepContext } from '../step';
+import { applyOwned } from './apply-owned';
 import { ensureRevision } from './revisions';
 
 export function createApplyWorkload(
@@ -57,7 +57,7 @@ function render(
   workspace: Workspace,
   revision: number,
 ): StatefulSetManifest {
-  const { model, config, configHash, diskGiB } = plan;
+  const { model, config, configHash, diskGiB, adapters } = plan;
   if (model === undefined) return templateStatefulSet({ workspace, candidate, revision, configuration });
   return inferenceStatefulSet({
     workspace,
@@ -68,6 +68,7 @@ function render(
     revision,
     configuration,
     ...(configHash !== undefined && { configHash }),
+    ...(adapters !== undefined && { adapters }),
   });
 }
 
@@ -102,35 +103,4 @@ async function applyStatefulSet(
     );
     return await applyOwned(deps, RESOURCES.statefulSets, manifest, workspace, context.signal);
   }
-}
-
-interface OwnedManifest extends Manifest {
-  readonly metadata: Manifest['metadata'] & { readonly name: string; readonly namespace: string };
-}
-
-/** Server-side apply, of our own objects only: an object of that name that belongs to somebody else is a conflict for people to solve. */
-async function applyOwned<T extends KubernetesObject>(
-  { client }: Dependencies,
-  resource: Resource<T>,
-  manifest: OwnedManifest,
-  workspace: Workspace,
-  signal: AbortSignal,
-): Promise<T> {
-  const { namespace, name } = manifest.metadata;
-  try {
-    // Without force: what others decided about an object is a conflict first, and a question of whose it is.
-    return await client.apply(resource, manifest, { signal, force: false });
-  } catch (error) {
-    if (!isConflict(error)) throw error;
-  }
-  const existing = await client.get(resource, { namespace, name }, { signal });
-  const owners = existing?.metadata.ownerReferences ?? [];
-  if (existing !== undefined && !owners.some(({ uid }) => uid === workspace.metadata.uid)) {
-    const owner = owners.map((one) => `${one.kind} ${one.name} (${one.uid})`).join(', ');
-    throw new CauseError({
-      cause: 'Conflict',
-      message: `${resource.kind} '${name}' in namespace '${namespace}' exists and belongs to ${owner || 'nobody'}`,
-    });
-  }
-  return client.apply(resource, manifest, { signal, force: true });
 }

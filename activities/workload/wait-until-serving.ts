@@ -7,14 +7,11 @@ import type { AppliedWorkload, ServingOutcome } from '../../api/workflow';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
-import { notReadySince } from '../machines/karpenter/life';
-import { observe, type Observation, type OwnedObjects } from '../observe/observation';
+import { LOSS_RECHECK_MS, watchLoss } from '../machines/watch-loss';
+import { observe, type Observation } from '../observe/observation';
 import { defineStep } from '../step';
 
 const SERVING_MESSAGE = 'waiting until the model answers';
-
-/** A cache may lag behind what another process made; what is missing for longer is lost. */
-const MISSING_FOR_MS = 10_000;
 
 type ServingInput = CandidateInput & { readonly workload: AppliedWorkload };
 
@@ -27,23 +24,17 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
       const told = { plan, workload, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
       const appliedGeneration = workload.generation;
 
-      let missingSince: number | undefined;
+      const lossOf = watchLoss(deps, candidate.nodeCount);
       let wasThere = false;
       let lastFailure: Failure | undefined;
       const look = (): ServingOutcome | { kind: 'ready' } | undefined => {
         const objects = deps.world.owned(ref);
         const observation = observe(workspace, candidate.nodeCount, objects);
-        const missing = whatIsMissing(observation, objects, candidate.nodeCount);
-        if (wasThere && objects.statefulSet === undefined) return { kind: 'lost', what: 'the StatefulSet is gone' };
-        wasThere ||= objects.statefulSet !== undefined;
-        missingSince = missing === undefined ? undefined : (missingSince ?? deps.now().getTime());
-        if (missingSince !== undefined && deps.now().getTime() - missingSince >= MISSING_FOR_MS) {
-          return { kind: 'lost', what: missing ?? '' };
-        }
-        const leaving = whatIsLeaving(observation, candidate.nodeCount);
-        if (leaving !== undefined) return { kind: 'lost', what: `${leaving} is being deleted` };
-        const dead = deadMachine(deps, observation, objects);
-        if (dead !== undefined) return { kind: 'lost', what: dead };
+        const isMissing = objects.statefulSet === undefined;
+        if (wasThere && isMissing) return { kind: 'lost', what: 'the StatefulSet is gone' };
+        wasThere ||= !isMissing;
+        const loss = lossOf(observation, objects, isMissing ? 'the StatefulSet is gone' : undefined);
+        if (loss !== undefined) return { kind: 'lost', what: loss };
         if ((objects.statefulSet?.metadata.generation ?? 0) > appliedGeneration) {
           return { kind: 'lost', what: `StatefulSet ${ref.name} was edited` };
         }
@@ -62,7 +53,7 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
       // A workload that is up at once is told once.
       const following = context.follow(workspace, () => ({ ...told, message: SERVING_MESSAGE }), { lazily: true });
       const outcome = await deps.world
-        .until(ref, look, { signal: context.signal, recheckMs: MISSING_FOR_MS / 2 })
+        .until(ref, look, { signal: context.signal, recheckMs: LOSS_RECHECK_MS })
         .finally(() => following.stop());
       if (outcome.kind !== 'ready') {
         if (outcome.kind === 'lost') context.event(workspace, 'Warning', 'Lost', `${outcome.what}; it is restored`);
@@ -76,39 +67,6 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
     },
     { kind: 'superseded' },
   );
-}
-
-function whatIsMissing(
-  { machines }: Observation,
-  { statefulSet }: OwnedObjects,
-  nodeCount: number,
-): string | undefined {
-  if (statefulSet === undefined) return 'the StatefulSet is gone';
-  const provided = machines.filter(({ provider, phase }) => provider !== 'own-nodes' && phase !== 'Lost');
-  const own = machines.some(({ provider }) => provider === 'own-nodes');
-  if (own || provided.length >= nodeCount) return undefined;
-  return `${nodeCount - provided.length} of ${nodeCount} machines are gone`;
-}
-
-/** A machine on its way out that nothing has replaced yet. Once it is replaced, however long it takes to go is of no concern. */
-function whatIsLeaving({ machines }: Observation, nodeCount: number): string | undefined {
-  const bought = machines.filter(({ provider }) => provider !== 'own-nodes');
-  const leaving = bought.filter(({ phase }) => phase === 'Deleting');
-  return bought.length - leaving.length < nodeCount ? leaving[0]?.name : undefined;
-}
-
-/** A machine that was bought and has not been ready for longer than one may take to become so is replaced by the machines step. */
-function deadMachine(
-  { deadlines, now }: Dependencies,
-  { machines }: Observation,
-  objects: OwnedObjects,
-): string | undefined {
-  const dead = machines.find(({ provider, phase, nodeName = '' }) => {
-    if (provider === 'own-nodes' || phase !== 'NotReady') return false;
-    const since = notReadySince(objects.nodeNamed(nodeName));
-    return since !== undefined && now().getTime() - since >= deadlines.gpusAllocatableMs;
-  });
-  return dead && `${dead.name}: ${dead.message ?? 'node is not ready'}`;
 }
 
 function progressOf({ conditions }: Observation): string {

@@ -142,6 +142,10 @@ function resultOf(step: StepName, status: WorkspaceStatus | undefined): string {
     case 'Serving':
       return `every replica of StatefulSet ${status?.workload?.name ?? ''} passes its readiness probe`;
     case 'Ready':
+    case 'Data':
+    case 'Training':
+    case 'Push':
+    case 'Succeeded':
     case 'Release':
     case 'Failed':
     case 'Cancelled':

@@ -66,6 +66,18 @@ const STATUS: Required<WorkspaceStatus> = {
   workload: { name: NAME, generation: 3, revision: '1', hash: 'abc' },
   inferenceConfig: { name: 'c', resourceVersion: '7' },
   observedRetry: '1',
+  tuning: {
+    hash: 'a1',
+    progress: { step: 3, steps: 10, loss: '2.31', tokensPerSecond: 1200, etaSeconds: 40, checkpoint: 2, time: TIME },
+    volume: 'ws-results',
+    trainedTime: TIME,
+    loss: '2.1',
+    dataDigest: 'sha256:b2',
+    image: 'registry.example.com/adapter:1',
+    digest: 'sha256:c3',
+    pushedTime: TIME,
+  },
+  adapters: [{ name: 'a', image: 'registry.example.com/adapter@sha256:c3', imagePullSecrets: ['push'] }],
   workflow: { id: 'workspace/admission/shown', runID: 'r', url: 'http://127.0.0.1:8233/' },
 };
 

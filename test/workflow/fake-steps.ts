@@ -10,6 +10,7 @@ import {
   type Plan,
   type StepFailure,
   type StepName,
+  type TuningPlan,
   type WorkspaceActivities,
 } from '../../api/workflow';
 import type { WorkspaceStatus } from '../../api/workspace';
@@ -54,6 +55,8 @@ export class FakeSteps {
   /** What `kubectl get` would show; undefined: nothing of that name. */
   workspace: FakeWorkspace | undefined = { uid: 'uid-1', generation: 1 };
   candidates: readonly Candidate[] = [candidate('A100')];
+  /** Set for a tuning Workspace. */
+  tuning: TuningPlan | undefined;
   /** Each call in its order, with what tells it from others of its kind, and the attempt from the second on. */
   readonly calls: string[] = [];
   /** Most steps that ran at once. */
@@ -69,6 +72,11 @@ export class FakeSteps {
     waitUntilServing: (input) => this.run('waitUntilServing', input, input.candidate.instanceType),
     releaseWorkspace: (input) => this.run('releaseWorkspace', input, input.reason),
     reportPause: (input) => this.run('reportPause', input),
+    checkDataset: (input) => this.run('checkDataset', input),
+    prepareData: (input) => this.run('prepareData', input, input.candidate.instanceType),
+    trainAdapter: (input) => this.run('trainAdapter', input, input.candidate.instanceType),
+    pushAdapter: (input) => this.run('pushAdapter', input),
+    releaseTrainingMachines: (input) => this.run('releaseTrainingMachines', input, input.reason),
   };
 
   private readonly usual: { readonly [N in Name]: Answer<N> } = {
@@ -93,6 +101,14 @@ export class FakeSteps {
     },
     reportPause: ({ nextTryTime }) => ({
       status: status('Machines', { step: { name: 'Machines', cause: 'Capacity', nextTryTime } }),
+    }),
+    checkDataset: () => ({ kind: 'checked', status: status('Data') }),
+    prepareData: () => ({ kind: 'done', status: status('Data') }),
+    trainAdapter: () => ({ kind: 'done', status: status('Training') }),
+    pushAdapter: () => ({ kind: 'pushed', status: status('Push') }),
+    releaseTrainingMachines: ({ reason }) => ({
+      kind: 'finished',
+      status: status(({ succeeded: 'Succeeded', pushing: 'Push', failed: 'Failed' } as const)[reason]),
     }),
   };
 
@@ -138,7 +154,15 @@ export class FakeSteps {
 
   /** What the plan step answers for a Workspace. */
   planned({ uid, generation }: FakeWorkspace): Output<'planWorkspace'> {
-    const plan: Plan = { uid, generation, candidates: this.candidates, config: {}, diskGiB: 100, ruledOut: [] };
+    const plan: Plan = {
+      uid,
+      generation,
+      candidates: this.candidates,
+      config: {},
+      diskGiB: 100,
+      ruledOut: [],
+      ...(this.tuning !== undefined && { tuning: this.tuning }),
+    };
     return { kind: 'planned', plan, status: status('Machines', { observedGeneration: generation }) };
   }
 
@@ -179,7 +203,15 @@ export function candidate(instanceType: string): Candidate {
 
 /** A status as a step would have written it. */
 export function status(step: StepName, more: Partial<WorkspaceStatus> = {}): WorkspaceStatus {
-  const states = { Ready: 'Ready', Failed: 'Failed', Cancelled: 'Cancelled', Release: 'Deleting' } as const;
+  const states = {
+    Ready: 'Ready',
+    Failed: 'Failed',
+    Cancelled: 'Cancelled',
+    Release: 'Deleting',
+    Training: 'Running',
+    Push: 'Running',
+    Succeeded: 'Succeeded',
+  } as const;
   const state = states[step as keyof typeof states] ?? 'Pending';
   return { state, message: `in step ${step}`, step: { name: step }, ...more };
 }

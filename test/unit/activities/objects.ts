@@ -94,6 +94,7 @@ export function owned(parts: {
     statefulSet: parts.statefulSet,
     pods,
     nodes: () => nodes,
+    jobs: [],
     nodeNamed: (name) => nodes.find(({ metadata }) => metadata.name === name),
   };
 }

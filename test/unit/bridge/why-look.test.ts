@@ -8,7 +8,7 @@ import { LAUNCHED, condition, node, nodeClaim, owned, statefulSet, workspace } f
 const machines = { nodeClaims: [nodeClaim('ws1', LAUNCHED, { nodeName: 'n1' })], nodes: [node('n1')] };
 const healthy = owned({ ...machines, statefulSet: statefulSet(1) });
 const services = ['client', 'headless'].map((uid) => ({ metadata: { uid } })) as unknown as readonly Service[];
-const around: Surroundings = { owned: healthy, services, configVersion: undefined };
+const around: Surroundings = { owned: healthy, services, configVersion: undefined, neighbour: () => undefined };
 
 function settled(parts: Partial<Workspace> = {}, metadata: object = {}, status: object = {}): Workspace {
   const bare = workspace(parts, metadata);

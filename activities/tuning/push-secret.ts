@@ -1,0 +1,37 @@
+import { CauseError } from '../../api/causes';
+import { RESOURCES } from '../../kubernetes/resources';
+import type { Dependencies } from '../dependencies';
+
+const KEY = '.dockerconfigjson';
+const FIELD = 'tuning.output.imagePushSecret';
+
+/** Throws a CauseError unless the Secret is there and holds a Docker config. Its contents go nowhere. */
+export async function checkPushSecret(
+  { client }: Dependencies,
+  at: { readonly namespace: string; readonly name: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { namespace, name } = at;
+  const secret = await client.get(RESOURCES.secrets, at, { signal });
+  const where = `Secret '${name}' in namespace '${namespace}'`;
+  const remedy = `Create it: kubectl create secret docker-registry ${name} -n ${namespace} --docker-server=… --docker-username=… --docker-password=…`;
+  const problem =
+    secret === undefined
+      ? `Secret '${name}' not found in namespace '${namespace}'`
+      : secret.data?.[KEY] === undefined
+        ? `${where} has no key ${KEY}`
+        : holdsAuths(secret.data[KEY])
+          ? undefined
+          : `${where} holds no Docker config under ${KEY}: it lacks "auths"`;
+  if (problem !== undefined)
+    throw new CauseError({ cause: 'MissingReference', message: `${FIELD}: ${problem}`, remedy });
+}
+
+function holdsAuths(base64: string): boolean {
+  try {
+    const config = JSON.parse(Buffer.from(base64, 'base64').toString('utf8')) as { readonly auths?: unknown } | null;
+    return typeof config?.auths === 'object' && config.auths !== null;
+  } catch {
+    return false;
+  }
+}
