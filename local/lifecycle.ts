@@ -111,9 +111,10 @@ export async function startOne(
   const it = component(dir, state, name);
   let identity = book.of(name);
   const start = identity === undefined || !isSameProcess(identity);
-  const startedAtMs = Date.now();
+  let startedAtMs: number | undefined;
   if (identity === undefined || start) {
     await it.beforeStart?.();
+    startedAtMs = Date.now();
     identity = await startDetached(processSpec(dir, state, it));
     await book.note(name, identity);
   }
@@ -124,7 +125,7 @@ export async function startOne(
     if (Date.now() > deadline) throw new ComponentError(name, 'does not answer', await logTail(dir, name));
     await delay(PROBE_EVERY_MS);
   }
-  await it.afterStart?.({ identity, ...(start ? { startedAtMs } : {}) });
+  await it.afterStart?.({ identity, ...(startedAtMs === undefined ? {} : { startedAtMs }) });
   return start;
 }
 

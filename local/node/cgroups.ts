@@ -29,8 +29,9 @@ export async function machineCgroups(): Promise<Cgroups | undefined> {
     const controllers = (await readFile(path.join(ROOT, 'cgroup.controllers'), 'utf8')).trim().split(' ');
     return { version: 2, hierarchies: [ROOT], controllers };
   }
-  const split = mounts.filter(({ type, at }) => type === 'cgroup' && at.startsWith(`${ROOT}/`));
-  if (split.length === 0) return undefined;
+  // Beside those of version 1 there may be a hierarchy of version 2, which runc uses as well.
+  const split = mounts.filter(({ type, at }) => type.startsWith('cgroup') && at.startsWith(`${ROOT}/`));
+  if (!split.some(({ type }) => type === 'cgroup')) return undefined;
   // Combined hierarchies (cpu,cpuacct) are one mount with both in its options.
   return { version: 1, hierarchies: split.map(({ at }) => at), controllers: split.flatMap(({ options }) => options) };
 }
@@ -77,6 +78,12 @@ export async function makeCgroup(cgroups: Cgroups, name: string): Promise<void> 
   }
 }
 
+/** Removes what is below the group: the groups of a life that has ended would be looked into for containers. */
+export async function emptyCgroup(cgroups: Cgroups, name: string): Promise<void> {
+  const deadline = Date.now() + GONE_WITHIN_MS;
+  for (const hierarchy of cgroups.hierarchies) await removeBelow(path.join(hierarchy, name), deadline);
+}
+
 /** Removes the group and all below it, as soon as the processes in it have ended. */
 export async function removeCgroup(cgroups: Cgroups, name: string): Promise<void> {
   const deadline = Date.now() + GONE_WITHIN_MS;
@@ -86,15 +93,28 @@ export async function removeCgroup(cgroups: Cgroups, name: string): Promise<void
 async function removeTree(folder: string, deadline: number): Promise<void> {
   for (;;) {
     try {
-      for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (entry.isDirectory()) await removeTree(path.join(folder, entry.name), deadline);
-      }
+      await removeBelow(folder, deadline);
       return await rmdir(folder);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENODEV') return;
+      if (code === 'ENOENT') return;
       if (code !== 'EBUSY' || Date.now() > deadline) throw error;
       await delay(LOOK_EVERY_MS); // the kernel tells nobody when the last process of a killed group is gone
     }
+  }
+}
+
+async function removeBelow(folder: string, deadline: number): Promise<void> {
+  for (const child of await childrenOf(folder)) await removeTree(path.join(folder, child), deadline);
+}
+
+async function childrenOf(folder: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    // Its last process's end may have taken it away between two looks.
+    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
   }
 }

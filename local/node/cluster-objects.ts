@@ -55,9 +55,9 @@ interface RealNode {
  * A kubelet that starts takes away the GPUs that no device plugin vouches for, and leaves alone those that come later. So what was told
  * before it started does not count.
  */
-export async function completeNode(dir: string, state: State, startedAtMs: number | undefined): Promise<void> {
+export async function completeNode(dir: string, state: State, startedAtMs = 0): Promise<void> {
   const deadline = Date.now() + REGISTERED_WITHIN_MS;
-  let node: RealNode | undefined;
+  let node = await realNode(dir, state);
   while (node === undefined || !isReadySince(node, startedAtMs)) {
     if (Date.now() > deadline) {
       throw new Error(
@@ -65,8 +65,7 @@ export async function completeNode(dir: string, state: State, startedAtMs: numbe
       );
     }
     await delay(LOOK_EVERY_MS);
-    const found = await kubectl(dir, state, ['get', 'node', REAL_NODE, '--ignore-not-found', '-o', 'json']);
-    node = found === '' ? undefined : (JSON.parse(found) as RealNode);
+    node = await realNode(dir, state);
   }
   const labels = { ...REAL_NODE_LABELS, ...GPU_LABELS };
   await kubectl(dir, state, ['patch', 'node', REAL_NODE, '-p', JSON.stringify({ metadata: { labels } })]);
@@ -75,9 +74,25 @@ export async function completeNode(dir: string, state: State, startedAtMs: numbe
   await kubectl(dir, state, ['patch', 'node', REAL_NODE, '--subresource=status', '-p', JSON.stringify({ status })]);
 }
 
-function isReadySince({ status }: RealNode, sinceMs: number | undefined): boolean {
+/** Returns in a later second than the one in which the node last told that it is ready: the cluster's times have whole seconds. */
+export async function untilLaterSecond(dir: string, state: State): Promise<void> {
+  const node = await realNode(dir, state);
+  if (node === undefined) return;
+  const waitMs = Math.floor((toldReadyAtMs(node) ?? 0) / 1000) * 1000 + 1000 - Date.now();
+  if (waitMs > 0) await delay(waitMs);
+}
+
+async function realNode(dir: string, state: State): Promise<RealNode | undefined> {
+  const found = await kubectl(dir, state, ['get', 'node', REAL_NODE, '--ignore-not-found', '-o', 'json']);
+  return found === '' ? undefined : (JSON.parse(found) as RealNode);
+}
+
+function isReadySince(node: RealNode, sinceMs: number): boolean {
+  const told = toldReadyAtMs(node);
+  return told !== undefined && told >= Math.floor(sinceMs / 1000) * 1000;
+}
+
+function toldReadyAtMs({ status }: RealNode): number | undefined {
   const ready = status.conditions?.find(({ type }) => type === 'Ready');
-  if (ready?.status !== 'True') return false;
-  // The cluster's times have whole seconds.
-  return sinceMs === undefined || Date.parse(ready.lastHeartbeatTime) >= Math.floor(sinceMs / 1000) * 1000;
+  return ready?.status === 'True' ? Date.parse(ready.lastHeartbeatTime) : undefined;
 }

@@ -11,8 +11,8 @@ import { programCache, type ProgramName } from '../programs';
 import { run } from '../programs/run';
 import type { State } from '../state';
 import { addressesOf } from './addresses';
-import { makeCgroup, mustHaveCgroups } from './cgroups';
-import { completeNode } from './cluster-objects';
+import { emptyCgroup, makeCgroup, mustHaveCgroups } from './cgroups';
+import { completeNode, untilLaterSecond } from './cluster-objects';
 import { kubeconfig } from './configuration';
 import { useImageStore } from './image-store';
 import { importArchive } from './images';
@@ -54,7 +54,9 @@ export const NODE_BUILDERS: Readonly<Record<(typeof NODE_COMPONENTS)[number], Co
       ],
       beforeStart: async () => {
         await rm(at.pid, { force: true });
-        await makeCgroup(await mustHaveCgroups(), addressesOf(block).cgroup);
+        const cgroups = await mustHaveCgroups();
+        await emptyCgroup(cgroups, addressesOf(block).cgroup);
+        await makeCgroup(cgroups, addressesOf(block).cgroup);
       },
       isReady: async () => (await nodePid(dir)) !== undefined,
       afterStart: async ({ identity }) => {
@@ -111,7 +113,10 @@ export const NODE_BUILDERS: Readonly<Record<(typeof NODE_COMPONENTS)[number], Co
         `--hostname-override=${REAL_NODE}`,
         `--node-ip=${node}`,
       ],
-      beforeStart: () => writeKubeconfig(dir, state, at.kubeletKubeconfig, tokens.kubelet),
+      beforeStart: async () => {
+        await writeKubeconfig(dir, state, at.kubeletKubeconfig, tokens.kubelet);
+        await untilLaterSecond(dir, state);
+      },
       isReady: () => answers(`http://${node}:10248/healthz`),
       afterStart: ({ startedAtMs }) => completeNode(dir, state, startedAtMs),
     };

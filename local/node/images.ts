@@ -1,40 +1,67 @@
-import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { exportArchive, type BuiltImage } from '../images';
-import { paths, readState, type State } from '../state';
-import { inNode } from './namespaces';
+import type { BuiltImage } from '../images';
+import { readState, type State } from '../state';
+import { command } from './command';
+import { inNode, insideNode } from './namespaces';
+import { nodePaths } from './paths';
+import type { NodeState } from './state';
 
 /**
- * Makes a built image known to the node under a reference, so that pods use it without a registry. Images outlive the environment: one
- * that is there already, unpacked, is left as it is.
+ * Makes a built image known to the node under a reference (`kaito-temporal/runtime:0.1.0`), so that pods use it without a registry.
+ *
+ * Images outlive the environment: one that the node has from an earlier one, unpacked, is left as it is.
  */
 export async function provideImage(dir: string, image: BuiltImage, reference: string): Promise<void> {
   const state = await readState(dir);
   if (state?.node === undefined) throw new Error(`the environment in ${dir} has no real node`);
-  if ((await digestOnNode(dir, state, reference)) === image.digest) return;
-  const archive = path.join(paths(dir).node, `${randomUUID()}.tar`);
+  const name = qualified(reference);
+  const ctr = ctrOf(state);
+  const list = await inNode(dir, [...ctr, 'images', 'list', `name==${name}`]);
+  if (list.includes(` ${image.digest} `)) return;
+  const work = await mkdtemp(path.join(nodePaths(dir).folder, 'import-'));
   try {
-    await exportArchive(image, reference, archive);
-    await importArchive(dir, state, archive);
+    await writeFile(path.join(work, 'index.json'), JSON.stringify(await namedIndex(image, name)));
+    const importing = [...insideNode(dir), ...ctr, 'images', 'import', ...unpackBy(state.node), '-'];
+    // Only this side sees the layout, wherever it lies.
+    const script =
+      'layout=$1 work=$2; shift 2; tar -cf - -C "$layout" --exclude=./index.json . -C "$work" index.json | "$@"';
+    await command('sh', ['-c', script, 'import', image.layout, work, ...importing]);
   } finally {
-    await rm(archive, { force: true });
+    await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The layout's index with the image's name in it: containerd takes it from there. */
+async function namedIndex({ layout, digest }: BuiltImage, name: string): Promise<object> {
+  const index = JSON.parse(await readFile(path.join(layout, 'index.json'), 'utf8')) as {
+    readonly manifests: readonly { readonly digest: string }[];
+  };
+  const manifest = index.manifests.find((one) => one.digest === digest);
+  if (manifest === undefined) throw new Error(`${layout} has no image ${digest}`);
+  return { ...index, manifests: [{ ...manifest, annotations: { 'io.containerd.image.name': name } }] };
 }
 
 /** Imports an archive of images, called as the archive says, and unpacks them. */
 export async function importArchive(dir: string, state: State, archive: string): Promise<void> {
-  await inNode(dir, [...ctr(state), 'images', 'import', '--snapshotter', state.node?.snapshotter ?? '', archive]);
+  if (state.node === undefined) throw new Error(`the environment in ${dir} has no real node`);
+  await inNode(dir, [...ctrOf(state), 'images', 'import', ...unpackBy(state.node), archive]);
 }
 
-async function digestOnNode(dir: string, state: State, reference: string): Promise<string | undefined> {
-  const listed = await inNode(dir, [...ctr(state), 'images', 'list', `name==${reference}`]);
-  return /\ssha256:[0-9a-f]{64}\s/.exec(listed)?.[0].trim();
+function unpackBy({ snapshotter }: NodeState): readonly string[] {
+  return ['--snapshotter', snapshotter];
 }
 
-/** The namespace that the kubelet's images are in. */
-function ctr({ programs }: State): [string, ...string[]] {
+/** The kubelet's images are in this namespace of containerd's. */
+function ctrOf({ programs }: State): [string, ...string[]] {
   if (programs.ctr === undefined) throw new Error('this environment has no ctr');
   return [programs.ctr.file, '--namespace', 'k8s.io'];
+}
+
+/** A reference as containerd stores it: one without a registry belongs to Docker's. */
+function qualified(reference: string): string {
+  const [first = '', ...rest] = reference.split('/');
+  if (rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')) return reference;
+  return rest.length === 0 ? `docker.io/library/${reference}` : `docker.io/${reference}`;
 }

@@ -109,7 +109,11 @@ async function missingInKernel(commands: readonly Lack[]): Promise<readonly Lack
     ...(has('ip')
       ? [
           ...(await tryOut('ip link add name probe0 type bridge', 'the kernel has no bridges', module('bridge'))),
-          ...(await tryOut('ip link add name probe0 type veth peer name probe1', 'the kernel has no veth pairs', module('veth'))),
+          ...(await tryOut(
+            'ip link add name probe0 type veth peer name probe1',
+            'the kernel has no veth pairs',
+            module('veth'),
+          )),
         ]
       : []),
     ...(has('nft')
