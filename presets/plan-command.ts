@@ -12,6 +12,7 @@ import { findPreset, presetNames, retiredPreset } from './catalogue';
 import { DataFileError } from './data-file';
 import { readManifest } from './manifest';
 import { planOf, type Plan } from './plan';
+import type { TuningOptions } from './tuning-fit';
 import type { Model } from './types';
 
 const FITS = 0;
@@ -25,11 +26,11 @@ interface Flags {
 
 const command = new Command('plan')
   .description(
-    'Say without a cluster what a Workspace manifest would get: sizes, node counts, parallelism, context length.',
+    'Say without a cluster what a Workspace manifest would get: sizes, node counts, parallelism, context length; for a tuning, GPU memory.',
   )
   .argument(
     '<file>',
-    'YAML file with one Workspace and, optionally, its inference.config ConfigMap; - is standard input',
+    'YAML file with one Workspace and, optionally, the ConfigMap of its configuration; - is standard input',
   )
   .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
   .option('--size <instanceType>', 'size to judge instead of the manifest’s; may be repeated', collect, [])
@@ -45,10 +46,10 @@ async function plan(argv: readonly string[]): Promise<number> {
     command.parse([...argv], { from: 'user' });
     const { output, size } = command.opts<Flags>();
     const manifest = readManifest(readInput(command.args[0] ?? '-'));
-    const model = await modelOf(manifest.preset);
+    const model = await modelOf(manifest.preset, manifest.tuning === undefined ? 'inference' : 'tuning');
     const result = planOf(model, manifest, size.length > 0 ? size : manifest.instanceTypes);
     for (const note of manifest.notes) console.error(`note: ${note}`);
-    console.log(output === 'json' ? JSON.stringify(result, undefined, 2) : tableOf(result));
+    console.log(output === 'json' ? JSON.stringify(result, undefined, 2) : textOf(result, manifest.tuning));
     return result.candidates.some((candidate) => candidate.fits) ? FITS : NOTHING_FITS;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? FITS : BAD_INPUT;
@@ -68,8 +69,8 @@ function readInput(file: string): string {
   }
 }
 
-async function modelOf(name: string): Promise<Model> {
-  const field = 'inference.preset.name';
+async function modelOf(name: string, purpose: 'inference' | 'tuning'): Promise<Model> {
+  const field = `${purpose}.preset.name`;
   const retired = retiredPreset(name);
   if (retired !== undefined) throw new CauseError({ cause: 'InvalidInput', message: `${field}: ${retired.message}` });
   const preset = findPreset(name);
@@ -78,7 +79,7 @@ async function modelOf(name: string): Promise<Model> {
     const known = presetNames().filter((preset) => !preset.includes('/'));
     throw new CauseError({
       cause: 'InvalidInput',
-      message: `${field}: Unsupported inference preset name ${name}; take organisation/model of Hugging Face or one of ${known.join(', ')}`,
+      message: `${field}: Unsupported ${purpose} preset name ${name}; take organisation/model of Hugging Face or one of ${known.join(', ')}`,
     });
   }
   // As Hugging Face's own tools: a token, and the address of a mirror.
@@ -95,30 +96,48 @@ async function modelOf(name: string): Promise<Model> {
   }
 }
 
-function tableOf({ model, candidates }: Plan): string {
-  const header = ['SIZE', 'FITS', 'NODES', 'GPUS/NODE', 'TENSOR', 'DATA', 'PIPELINE', 'MAX-MODEL-LEN', 'NOTE'];
-  const rows = candidates.map((candidate) => [
-    candidate.instanceType,
-    candidate.fits ? 'yes' : 'no',
-    cell(candidate.nodeCount),
-    cell(candidate.gpusPerNode),
-    cell(candidate.tensorParallel),
-    cell(candidate.dataParallel),
-    cell(candidate.pipelineParallel),
-    cell(candidate.maxModelLen),
-    candidate.reason,
-  ]);
+/** A table below a line about the model. */
+function textOf({ model, candidates }: Plan, tuning: TuningOptions | undefined): string {
+  const facts = `${model.id}: weights ${model.weightsGiB} GiB, disk ${model.diskGiB} GiB`;
+  return tuning === undefined
+    ? [`${facts}, up to ${model.maxModelLen} tokens`, '', tableOf(INFERENCE_COLUMNS, candidates)].join('\n')
+    : [`${facts}, tuned by ${tuning.method}`, '', tableOf(TUNING_COLUMNS, candidates)].join('\n');
+}
+
+type Candidate = Plan['candidates'][number];
+type Columns = Readonly<Record<string, (candidate: Candidate) => string>>;
+
+const FITS_COLUMNS: Columns = {
+  SIZE: ({ instanceType }) => instanceType,
+  FITS: ({ fits }) => (fits ? 'yes' : 'no'),
+};
+const INFERENCE_COLUMNS: Columns = {
+  ...FITS_COLUMNS,
+  NODES: ({ nodeCount }) => cell(nodeCount),
+  'GPUS/NODE': ({ gpusPerNode }) => cell(gpusPerNode),
+  TENSOR: ({ tensorParallel }) => cell(tensorParallel),
+  DATA: ({ dataParallel }) => cell(dataParallel),
+  PIPELINE: ({ pipelineParallel }) => cell(pipelineParallel),
+  'MAX-MODEL-LEN': ({ maxModelLen }) => cell(maxModelLen),
+  NOTE: ({ reason }) => reason,
+};
+const TUNING_COLUMNS: Columns = {
+  ...FITS_COLUMNS,
+  GPUS: ({ gpusPerNode }) => cell(gpusPerNode),
+  'GIB/GPU': ({ neededGpuMemoryGiB }) => cell(neededGpuMemoryGiB ?? null),
+  NOTE: ({ reason }) => reason,
+};
+
+function tableOf(columns: Columns, candidates: readonly Candidate[]): string {
+  const header = Object.keys(columns);
+  const rows = candidates.map((candidate) => Object.values(columns).map((column) => column(candidate)));
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) =>
     row
       .map((text, column) => text.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  return [
-    `${model.id}: weights ${model.weightsGiB} GiB, disk ${model.diskGiB} GiB, up to ${model.maxModelLen} tokens`,
-    '',
-    ...[header, ...rows].map(line),
-  ].join('\n');
+  return [header, ...rows].map(line).join('\n');
 }
 
 function cell(value: number | null): string {

@@ -2,6 +2,7 @@ import { CauseError } from '../api/causes';
 import { fit, type FitOptions } from './estimator';
 import type { PlannedManifest } from './manifest';
 import { findSize, gpuSizes, migProfile, retiredSizeMessage } from './sizes';
+import { tuningFit, type TuningOptions } from './tuning-fit';
 import type { GpuSize, Model, NodeGpus } from './types';
 
 const GIB = 2 ** 30;
@@ -16,6 +17,8 @@ interface PlannedCandidate {
   readonly dataParallel: number | null;
   readonly pipelineParallel: number | null;
   readonly maxModelLen: number | null;
+  /** Of a tuning only: memory that it needs of each GPU. */
+  readonly neededGpuMemoryGiB?: number | null;
   /** Why not; for a size that fits, what else to know, or empty. */
   readonly reason: string;
 }
@@ -38,11 +41,6 @@ export interface Plan {
  * @throws CauseError (InvalidInput) when a size is unknown.
  */
 export function planOf(model: Model, manifest: PlannedManifest, sizes = manifest.instanceTypes): Plan {
-  const { maxModelLen } = manifest.config;
-  const options: FitOptions = {
-    config: manifest.config.vllm,
-    ...(maxModelLen === undefined ? {} : { contextTokens: maxModelLen }),
-  };
   return {
     model: {
       id: model.id,
@@ -52,38 +50,50 @@ export function planOf(model: Model, manifest: PlannedManifest, sizes = manifest
       kvBytesPerToken: model.kvBytesPerToken,
       maxModelLen: model.maxModelLen,
     },
-    candidates: candidates(model, manifest, sizes, options),
+    candidates: candidates(model, manifest, sizes, judgeOf(model, manifest)),
   };
+}
+
+/** What becomes of the model on a node of such GPUs. */
+type Judge = (instanceType: string, gpus: NodeGpus) => PlannedCandidate;
+
+function judgeOf(model: Model, { config, tuning }: PlannedManifest): Judge {
+  if (tuning !== undefined) return (instanceType, gpus) => tuningCandidate(model, instanceType, gpus, tuning);
+  const options: FitOptions = {
+    config: config.vllm,
+    ...(config.maxModelLen === undefined ? {} : { contextTokens: config.maxModelLen }),
+  };
+  return (instanceType, gpus) => candidate(model, instanceType, gpus, options);
 }
 
 function candidates(
   model: Model,
   manifest: PlannedManifest,
   names: readonly string[],
-  options: FitOptions,
+  judge: Judge,
 ): readonly PlannedCandidate[] {
   if (manifest.partition?.mode === 'mig') {
     const profile = manifest.partition.profile ?? '';
     const slice = migProfile(profile);
     if (slice === undefined) throw invalid(`resource.partition.profile: "${profile}" is no MIG profile of NVIDIA`);
-    return [candidate(model, `mig-${profile}`, slice, options)];
+    return [judge(`mig-${profile}`, slice)];
   }
-  if (names.length > 0) return named(model, names, options);
+  if (names.length > 0) return named(names, judge);
   const parts = manifest.partition?.mode === 'accelerator' ? manifest.partition.count : undefined;
   return gpuSizes()
     .filter((size) => size.gpus.count >= (parts ?? 1))
     .map((size) => (parts === undefined ? size : { ...size, gpus: { ...size.gpus, count: parts } }))
-    .map((size) => ({ size, plan: onSize(model, size, options) }))
+    .map((size) => ({ size, plan: onSize(size, judge) }))
     .sort(byWorth)
     .map(({ plan }) => plan);
 }
 
 /** A size that nobody knows is ruled out, as the worker does it; only if no other is named is it bad input. */
-function named(model: Model, names: readonly string[], options: FitOptions): readonly PlannedCandidate[] {
+function named(names: readonly string[], judge: Judge): readonly PlannedCandidate[] {
   if (names.every((name) => findSize(name) === undefined)) throw invalid(`resource.instanceType: ${unknown(names)}`);
   return names.map((name) => {
     const size = findSize(name);
-    return size === undefined ? unfitting(name, 0, unknown([name])) : onSize(model, size, options);
+    return size === undefined ? unfitting(name, 0, unknown([name])) : onSize(size, judge);
   });
 }
 
@@ -91,8 +101,8 @@ function unknown(names: readonly string[]): string {
   return `Unsupported instance type ${names.join(', ')}; its GPUs aren't known`;
 }
 
-function onSize(model: Model, size: GpuSize, options: FitOptions): PlannedCandidate {
-  const plan = candidate(model, size.instanceType, size.gpus, options);
+function onSize(size: GpuSize, judge: Judge): PlannedCandidate {
+  const plan = judge(size.instanceType, size.gpus);
   const retired = retiredSizeMessage(size);
   return retired === undefined ? plan : { ...plan, reason: [plan.reason, retired].filter(Boolean).join('; ') };
 }
@@ -110,6 +120,24 @@ function candidate(model: Model, instanceType: string, gpus: NodeGpus, options: 
     dataParallel,
     pipelineParallel,
     maxModelLen: result.maxModelLen,
+    reason: '',
+  };
+}
+
+/** One node, each of whose GPUs holds the model and trains on its part of the rows. */
+function tuningCandidate(model: Model, instanceType: string, gpus: NodeGpus, options: TuningOptions): PlannedCandidate {
+  const result = tuningFit(model, gpus, options);
+  if (!result.fits) return { ...unfitting(instanceType, gpus.count, result.reason), neededGpuMemoryGiB: null };
+  return {
+    instanceType,
+    fits: true,
+    nodeCount: 1,
+    gpusPerNode: gpus.count,
+    tensorParallel: 1,
+    dataParallel: gpus.count,
+    pipelineParallel: 1,
+    maxModelLen: null,
+    neededGpuMemoryGiB: Math.round((result.perGpuBytes / GIB) * 10) / 10,
     reason: '',
   };
 }

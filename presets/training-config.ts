@@ -15,6 +15,15 @@ const VOLUMES = '/mnt';
 /** Folders below that are volumes of the training's own. */
 const TAKEN = ['/mnt/data', '/mnt/config'];
 const SHOWN_PROBLEMS = 8;
+/** Names that earlier releases of TRL and transformers had for keys of TrainingArguments; KAITO's users have them in their ConfigMaps. */
+const EARLIER_NAMES: Readonly<Record<string, string>> = {
+  'TrainingArguments.evaluation_strategy': 'TrainingArguments.eval_strategy',
+  'TrainingArguments.max_seq_length': 'TrainingArguments.max_length',
+  'TrainingArguments.no_cuda': 'TrainingArguments.use_cpu',
+  'TrainingArguments.per_gpu_eval_batch_size': 'TrainingArguments.per_device_eval_batch_size',
+  'TrainingArguments.per_gpu_train_batch_size': 'TrainingArguments.per_device_train_batch_size',
+  'TrainingArguments.warmup_ratio': 'TrainingArguments.warmup_steps',
+};
 
 /** What the product itself needs to know of the training's parameters; the rest is the training program's. */
 export interface TrainingConfig extends Omit<TuningOptions, 'method'> {
@@ -53,15 +62,12 @@ export function parseTrainingConfig(text: string, method: TuningMethod): Trainin
   const outputDirectory = outputOf(settings.get('TrainingArguments.output_dir'), problems);
   const config = {
     outputDirectory,
-    maxLength: positive(settings, ['TrainingArguments.max_length', 'TrainingArguments.max_seq_length'], problems),
-    batchSize: positive(
-      settings,
-      ['TrainingArguments.per_device_train_batch_size', 'TrainingArguments.per_gpu_train_batch_size'],
-      problems,
-    ),
-    rank: positive(settings, ['LoraConfig.r'], problems),
+    maxLength: positive(settings, 'TrainingArguments.max_length', problems),
+    batchSize: positive(settings, 'TrainingArguments.per_device_train_batch_size', problems),
+    rank: positive(settings, 'LoraConfig.r', problems),
     torchDtype: dtypeOf(settings),
     quantizedBits,
+    bf16: settings.get('TrainingArguments.bf16') === true ? true : undefined,
     gradientCheckpointing: settings.get('TrainingArguments.gradient_checkpointing') === false ? false : undefined,
     datasetExtension: textOf(settings.get('DatasetConfig.dataset_extension')),
   };
@@ -70,7 +76,7 @@ export function parseTrainingConfig(text: string, method: TuningMethod): Trainin
   return withoutUndefined(config);
 }
 
-/** Values by `Section.key`; keys that are unset or null, and so at their defaults, are left out. */
+/** Values by `Section.key`, by the keys' present names; those that are unset or null, and so at their defaults, are left out. */
 type Settings = ReadonlyMap<string, unknown>;
 
 function rootOf(text: string): Readonly<Record<string, unknown>> {
@@ -134,8 +140,10 @@ function readKey(
     return;
   }
   const setting = readSetting(kind, value);
+  const current = EARLIER_NAMES[name] ?? name;
   if ('problem' in setting) problems.push(`${name}: ${setting.problem}`);
-  else if (setting.value !== null) settings.set(name, setting.value);
+  else if (settings.has(current)) problems.push(`${current}: is set by its earlier name, too; keep one`);
+  else if (setting.value !== null) settings.set(current, setting.value);
 }
 
 /** Bits of a quantized weight where they differ from the default's; the method decides what may be set. */
@@ -181,12 +189,8 @@ function outputOf(value: unknown, problems: string[]): string {
   return directory;
 }
 
-/** The first of the names that is set; the second is what earlier releases of the libraries called it. */
-function positive(settings: Settings, names: readonly string[], problems: string[]): number | undefined {
-  const set = names.filter((name) => settings.has(name));
-  const [name, other] = set;
-  if (name === undefined) return undefined;
-  if (other !== undefined) problems.push(`${other}: is the earlier name of ${name}, which is set too; keep one`);
+function positive(settings: Settings, name: string, problems: string[]): number | undefined {
+  if (!settings.has(name)) return undefined;
   const value = Number(settings.get(name));
   if (value >= 1 && Number.isSafeInteger(value)) return value;
   problems.push(`${name}: ${String(settings.get(name))} is no whole number above 0`);

@@ -16,6 +16,8 @@ export interface TuningOptions {
   readonly torchDtype?: TuningDtype;
   /** Bits of a quantized weight with what belongs to it; of NF4 with double quantization unless given. For qlora only. */
   readonly quantizedBits?: number;
+  /** `bf16` where it is set. Unless it is, the training program takes float16 on GPUs without bfloat16. */
+  readonly bf16?: boolean;
   /** Activations are kept once a layer and computed anew; true unless given. */
   readonly gradientCheckpointing?: boolean;
 }
@@ -66,10 +68,8 @@ const MEMORY = {
    * shape, 25.2 for Qwen2.5-7B's, which has the widest MLP.
    */
   adaptedWidth: 26,
-  /** Kept of each layer for each token and hidden unit: the layer's input, at most 32 bits. */
-  checkpointBytes: 4,
   /**
-   * The same for all that one layer keeps for its backward pass, and its gradients. Saved tensors of one layer under PEFT 0.21 with
+   * What one layer keeps for its backward pass for each token and hidden unit, and its gradients. Saved tensors of one layer under PEFT 0.21 with
    * bfloat16 autocast, measured: 48 (Phi-3), 54 (Llama-3.1), 68 (Qwen2.5-7B); half as much again for gradients.
    */
   layerBytes: 100,
@@ -77,8 +77,6 @@ const MEMORY = {
   tileWidth: 32_768,
   /** Logits of a tile, their exponentials, their gradient and one temporary, 32 bits each. */
   tileBytes: 4 * 4,
-  /** What isn't quantized is cast to 32 bits by PEFT's `prepare_model_for_kbit_training`. */
-  unquantizedBits: 32,
 } as const;
 
 /**
@@ -126,14 +124,12 @@ function partsOf(model: Model, options: TuningOptions): TuningParts {
   const perToken = tokens * hidden;
   const whileOneLayerIsComputed = perToken * MEMORY.layerBytes + unpackedLayerBytes(model, options);
   const whileLossIsComputed = tokens * MEMORY.tileWidth * MEMORY.tileBytes;
-  const kept =
-    options.gradientCheckpointing === false
-      ? layers * perToken * MEMORY.layerBytes
-      : layers * perToken * MEMORY.checkpointBytes;
+  // With checkpointing, of each layer only its input.
+  const keptBytes = options.gradientCheckpointing === false ? MEMORY.layerBytes : dtypeBits(options) / 8;
   return {
     weights: weightsOf(model, options),
     adapter: layers * hidden * MEMORY.adaptedWidth * rank * MEMORY.adapterBytes,
-    activations: kept + Math.max(whileOneLayerIsComputed, whileLossIsComputed),
+    activations: layers * perToken * keptBytes + Math.max(whileOneLayerIsComputed, whileLossIsComputed),
     overhead: MEMORY.overheadBytes,
   };
 }
@@ -144,7 +140,7 @@ function weightsOf(model: Model, options: TuningOptions): number {
   if (options.method === 'lora' || isMixtureOfExperts(model)) return plain;
   const embeddings = embeddingParameters(model);
   const bits = options.quantizedBits ?? QUANTIZED_BITS.nf4Double;
-  return ((parameters - embeddings) * bits + embeddings * MEMORY.unquantizedBits) / 8;
+  return ((parameters - embeddings) * bits + embeddings * dtypeBits(options)) / 8;
 }
 
 /** While a quantized layer is computed, its weights are unpacked one by one; bounded by all of the layer. */
@@ -198,11 +194,8 @@ function unsupportedGpu(gpus: NodeGpus, options: TuningOptions): string | undefi
   if (capability === undefined) return undefined;
   const has = `${product} has CUDA compute capability ${capability.toFixed(1)}`;
   if (capability < MIN_CAPABILITY) return `${has}, tuning needs ${MIN_CAPABILITY.toFixed(1)}`;
-  if ((options.torchDtype ?? 'bfloat16') === 'bfloat16' && capability < BFLOAT16_CAPABILITY) {
-    return (
-      `${has}, bfloat16 needs ${BFLOAT16_CAPABILITY.toFixed(1)}: choose a newer GPU, or set ModelConfig.torch_dtype: float16 and ` +
-      'TrainingArguments.fp16: true in tuning.config'
-    );
+  if (options.bf16 === true && capability < BFLOAT16_CAPABILITY) {
+    return `${has}, TrainingArguments.bf16 needs ${BFLOAT16_CAPABILITY.toFixed(1)}: choose a newer GPU, or leave bf16 out to train in float16`;
   }
   if (options.method === 'qlora' && options.quantizedBits === QUANTIZED_BITS.int8 && capability < INT8_CAPABILITY) {
     return `${has}, load_in_8bit needs ${INT8_CAPABILITY.toFixed(1)}: choose a newer GPU or load_in_4bit`;

@@ -108,6 +108,70 @@ describe('the plan', () => {
   });
 });
 
+describe('the plan of a tuning', () => {
+  const TUNING = `
+apiVersion: kaito.sh/v1beta1
+kind: Workspace
+metadata: {name: w}
+resource:
+  instanceType: Standard_ND96asr_v4
+  instanceTypes: [Standard_NV36ads_A10_v5]
+  labelSelector: {matchLabels: {apps: w}}
+tuning:
+  preset: {name: phi-4}
+  method: LoRA
+  input: {urls: ['https://example.com/a.parquet']}
+  output: {volumeSource: {emptyDir: {}}}
+`;
+
+  test('is one node, each of whose GPUs holds the model', () => {
+    const { candidates } = planned(TUNING);
+    expect(candidates[0]).toEqual({
+      instanceType: 'Standard_ND96asr_v4',
+      fits: true,
+      nodeCount: 1,
+      gpusPerNode: 8,
+      tensorParallel: 1,
+      dataParallel: 8,
+      pipelineParallel: 1,
+      maxModelLen: null,
+      neededGpuMemoryGiB: 30.5,
+      reason: '',
+    });
+    expect(candidates[1]).toMatchObject({
+      fits: false,
+      neededGpuMemoryGiB: null,
+      reason: expect.stringContaining('or method qlora (about 13.7 GiB)') as string,
+    });
+  });
+
+  test('takes the ConfigMap of the same file', () => {
+    const configured = TUNING.replace('method: LoRA', 'method: qlora\n  config: c');
+    const withMap = (content: string) =>
+      `${configured}\n---\nkind: ConfigMap\napiVersion: v1\nmetadata: {name: c}\ndata:\n  training_config.yaml: '${content}'\n`;
+    const needed = (text: string) => planned(text).candidates[0]?.neededGpuMemoryGiB;
+    expect(needed(withMap('training_config: {LoraConfig: {r: 64}}'))).toBeGreaterThan(needed(configured) ?? Infinity);
+    expect(() => planned(withMap('training_config: {LoraConfig: {s: 64}}'))).toThrow(
+      'tuning.config: training_config.yaml: LoraConfig.s: unknown key',
+    );
+    expect(planned(configured).notes).toEqual([
+      "tuning.config: ConfigMap c isn't in the file; planned with the defaults",
+    ]);
+  });
+
+  test('without a size lists all, the least memory first', () => {
+    const { candidates } = planned(TUNING.replace(/ {2}instanceTypes?:.*\n/g, ''));
+    expect(candidates.length).toBeGreaterThan(100);
+    const [best] = candidates;
+    expect(best).toMatchObject({ fits: true, gpusPerNode: 1 });
+    expect(candidates.at(-1)).toMatchObject({ fits: false });
+  });
+
+  test('needs a preset', () => {
+    expect(() => planned(TUNING.replace('  preset: {name: phi-4}\n', ''))).toThrow(/tuning\.preset/);
+  });
+});
+
 test.each([
   ['kind: Pod', 'kind: the file must hold one Workspace, it holds 0'],
   [`${WORKSPACE}---${WORKSPACE}`, 'it holds 2'],
@@ -152,6 +216,27 @@ describe('the command', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       candidates: [{ instanceType: 'Standard_NC24ads_A100_v4', nodeCount: 1 }],
     });
+  });
+
+  test('a tuning has a table of its own', () => {
+    const tuning = WORKSPACE.replace(
+      'inference:',
+      'tuning:\n  method: qlora\n  input: {urls: ["https://example.com/a.csv"]}\n  output: {volumeSource: {emptyDir: {}}}',
+    );
+    const { status, stdout } = run(tuning);
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      [
+        'microsoft/phi-4: weights 27.31 GiB, disk 107 GiB, tuned by qlora',
+        '',
+        'SIZE                     FITS  GPUS  GIB/GPU  NOTE',
+        'Standard_NV36ads_A10_v5  yes   1     13.7',
+        '',
+      ].join('\n'),
+    );
+    expect(run(tuning.replace('phi-4', 'phi-9')).stderr).toContain(
+      'tuning.preset.name: Unsupported tuning preset name phi-9',
+    );
   });
 
   test('1: nothing fits; the table says why', () => {
