@@ -149,7 +149,7 @@ function unpackedLayerBytes(model: Model, options: TuningOptions): number {
   return ((parametersOf(model) / (model.numHiddenLayers ?? 1)) * dtypeBits(options)) / 8;
 }
 
-/** What can be tuned is stored with 16 bits a weight. */
+/** What can be tuned is published with 16 bits a weight; files of 32 bits are counted double. */
 function parametersOf(model: Model): number {
   return model.weightsBytes / 2;
 }
