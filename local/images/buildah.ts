@@ -12,21 +12,23 @@ export interface Buildah {
   has(image: string): Promise<boolean>;
 }
 
-/** A volume and environment of every `RUN`, so that packages come the way they come to this machine. */
+/** This machine's certificates, which a proxy on the way may need. */
+const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Volumes of every `RUN`, so that packages come the way they come to this machine. */
 export async function asThisMachine(): Promise<readonly string[]> {
   const uvCache = process.env.UV_CACHE_DIR ?? path.join(process.env.HOME ?? '/root', '.cache', 'uv');
   await mkdir(uvCache, { recursive: true });
-  const certificates = '/etc/ssl/certs/ca-certificates.crt';
-  return ['--volume', `${certificates}:${certificates}:ro`, '--volume', `${uvCache}:/var/cache/uv`];
+  return ['--volume', `${CERTIFICATES}:${CERTIFICATES}:ro`, '--volume', `${uvCache}:/var/cache/uv`];
 }
 
 /** The package indexes and proxies that this machine is set to, as NAME=VALUE. */
 export function packageEnvironment(): readonly string[] {
-  const passed =
-    /^(PIP_INDEX_URL|PIP_EXTRA_INDEX_URL|PIP_CERT|PIP_DEFAULT_TIMEOUT|UV_(DEFAULT_)?INDEX(_URL)?|https?_proxy|no_proxy)$/i;
-  return Object.entries(process.env).flatMap(([name, value]) =>
+  const passed = /^(PIP_(EXTRA_)?INDEX_URL|PIP_DEFAULT_TIMEOUT|UV_(DEFAULT_)?INDEX(_URL)?|https?_proxy|no_proxy)$/i;
+  const own = Object.entries(process.env).flatMap(([name, value]) =>
     passed.test(name) && value !== undefined ? [`${name}=${value}`] : [],
   );
+  return [...own, `SSL_CERT_FILE=${CERTIFICATES}`, `PIP_CERT=${CERTIFICATES}`];
 }
 
 /** buildah on the store in the cache. Layers on overlayfs where the kernel lets it, else copied whole (vfs), which takes disk and time. */

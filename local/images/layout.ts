@@ -1,4 +1,4 @@
-import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Buildah } from './buildah';
@@ -33,6 +33,7 @@ export async function writeLayout(
   const layout = layoutFolder(title, key);
   const temporary = `${layout}.tmp`;
   await rm(temporary, { recursive: true, force: true });
+  await mkdir(path.dirname(layout), { recursive: true });
   const packing = ['--format', 'oci', '--compression-format', 'zstd', '--compression-level', '1'];
   await buildah.run(`packing ${name}`, 'push', '--quiet', ...packing, image, `oci:${temporary}`);
   await rm(layout, { recursive: true, force: true });

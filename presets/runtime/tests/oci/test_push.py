@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from oci.adapters import make_adapter
 from oci.servers import AUTH, PASSWORD, Answer, Cut, Fault, Proxy, Registry, Seen, TokenServer
-from safetensors.torch import save_file
 
 from kaito_runtime.oci import push
 from kaito_runtime.outcome import RuntimeFailure, conclude
 
 Credentials = Callable[..., Path]
 Crane = Callable[..., str]
-
-
-def make_adapter(folder: Path, *, seed: int = 0, megabytes: int = 20) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = torch.rand(megabytes * 250_000, generator=torch.Generator().manual_seed(seed))
-    save_file({"lora_A": weights}, folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8}))
-    manifest = {"preset": "tiny", "model": "org/tiny", "revision": "abc", "method": "qlora", "steps": 10, "loss": 2.5}
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "dataDigest": "sha256:00"}))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ class BlobReader(io.RawIOBase):
         if self._response is None:
             self._response = self._open()
         try:
-            data: bytes = self._response.raw.read(size, decode_content=False)
+            data: bytes = self._response.raw.read(size)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Interrupted(f"the connection broke after {self.position:,} bytes ({type(error).__name__})") from error
         return data
@@ -64,6 +64,8 @@ class BlobReader(io.RawIOBase):
         if self.position > 0:
             headers["Range"] = f"bytes={self.position}-"
         response = self._client.once(self._url, "GET", headers=headers, stream=True)
+        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self.position > 0:
+            return _nothing(response)
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFound(f"it answered {describe(response)} to {self._digest}")
         if not response.ok:
@@ -77,7 +79,7 @@ class BlobReader(io.RawIOBase):
         left = self.position
         while left > 0:
             try:
-                data = response.raw.read(min(left, 1 << 20), decode_content=False)
+                data = response.raw.read(min(left, 1 << 20))
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise Interrupted(f"the connection broke ({type(error).__name__})") from error
             if not data:
@@ -101,3 +103,10 @@ class BlobReader(io.RawIOBase):
     def close(self) -> None:
         self._drop()
         super().close()
+
+
+def _nothing(response: requests.Response) -> requests.Response:
+    """The connection broke after the last byte: there is nothing after it. The digest tells whether that is so."""
+    response.close()
+    response.raw = io.BytesIO()
+    return response

@@ -38,9 +38,13 @@ class Tree:
     def apply(self, layer: IO[bytes]) -> None:
         """One layer's tar, compressed or not. Raises tarfile.TarError when it is none."""
         mine: set[tuple[str, ...]] = set()
-        with tarfile.open(fileobj=_plain(layer), mode="r|") as tar:
-            for member in tar:
-                self._apply(tar, member, mine)
+        buffered = io.BufferedReader(layer, _COPY_BYTES)  # type: ignore[type-var]
+        try:
+            with tarfile.open(fileobj=_plain(buffered), mode="r|") as tar:
+                for member in tar:
+                    self._apply(tar, member, mine)
+        finally:
+            buffered.detach()  # its end would close the layer, which the caller still reads to its end
 
     def folders(self) -> Iterator[str]:
         """Folders that the image has, for a message: the first two levels."""
@@ -82,15 +86,14 @@ class Tree:
     def _hide(self, gone: tuple[str, ...], mine: set[tuple[str, ...]], *, itself: bool) -> None:
         """Removes what lower layers put there; what this layer has itself stays, whatever the order of its entries."""
         inside = self._inside(gone)
-        if inside is None:
-            if self._path[: len(gone)] != gone:
-                return
-            inside = ()
-        if itself and inside and inside not in mine:
+        if inside is None and self._path[: len(gone)] != gone:
+            return
+        if inside and itself and inside not in mine:
             _remove(self._place(inside))
             return
-        if itself and not inside and () not in mine:
-            self.found = False
+        if not inside and (itself or inside is None) and () not in mine:
+            self.found = False  # the path itself, or a folder that it is in
+        inside = inside or ()
         folder = self._place(inside)
         if folder.is_dir() and not folder.is_symlink():
             self._clear(folder, inside, mine)
@@ -174,9 +177,8 @@ def _remove(place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def _plain(layer: IO[bytes]) -> Any:
+def _plain(buffered: Any) -> Any:
     """The tar in the layer. Told by its first bytes: media types of older images are not always right."""
-    buffered = io.BufferedReader(layer, _COPY_BYTES)  # type: ignore[type-var]
     magic = buffered.peek(4)[:4]
     if magic.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
