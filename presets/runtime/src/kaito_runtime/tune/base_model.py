@@ -37,7 +37,7 @@ class BaseModel:
 
 
 def find_base_model(model: str, *, revision: str | None, preset: str) -> BaseModel:
-    """What `model` is. A revision that is no commit is looked up, so that what is trained on cannot change in between."""
+    """What `model` is. A revision that is no commit is looked up, so that the base cannot change in between."""
     if Path(model).is_dir():
         return _local(Path(model), preset, revision)
     if not _ID.fullmatch(model):

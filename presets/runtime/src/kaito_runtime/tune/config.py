@@ -73,10 +73,7 @@ def parse_config(text: str, method: Method | None) -> TrainingConfig:
     if method is None:
         quantized = user.get("QuantizationConfig", {})
         method = "qlora" if quantized.get("load_in_4bit") or quantized.get("load_in_8bit") else "lora"
-    merged = {
-        name: section | {key: value for key, value in user.get(name, {}).items() if value is not None}
-        for name, section in defaults(method).items()
-    }
+    merged = {name: section | user.get(name, {}) for name, section in defaults(method).items()}
     asked = frozenset(f"{name}.{key}" for name, section in user.items() for key in section)
     _settle_quantization(merged, asked, method)
     _settle_training(merged["TrainingArguments"], merged["DatasetConfig"], asked)
@@ -144,6 +141,8 @@ def _checked_section(name: str, section: dict[Any, Any], problems: list[str]) ->
         if current != key and current in section:
             problems.append(f"{name}.{key}: is the earlier name of {current}, which is set too; keep one")
             continue
+        if value is None and "null" not in known[key].types:
+            continue
         try:
             values[current] = known[key].read(value)
         except Mismatch as mismatch:
@@ -199,8 +198,8 @@ def _check_output(output: Any) -> None:
 
 
 def _near(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=2)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _refused(problems: list[str]) -> RuntimeFailure:

@@ -81,7 +81,7 @@ def _named(names: Sequence[str], config: DatasetConfig) -> Columns | None:
     if config.messages_column is not None:
         if config.context_column is not None:
             raise invalid(
-                f"DatasetConfig: messages_column is {config.messages_column}, context_column {config.context_column}: keep one",
+                "DatasetConfig: both messages_column and context_column are set; keep one",
                 "A chat dataset has messages_column, a dataset of pairs has context_column and response_column.",
             )
         shape: Literal["conversations", "messages"] = (

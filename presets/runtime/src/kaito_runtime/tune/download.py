@@ -177,7 +177,8 @@ def _write(url: str, response: urllib3.BaseHTTPResponse, part: Path, have: int, 
     with part.open("r+b" if have else "wb") as file:
         file.truncate(have)
         file.seek(have)
-        while chunk := response.read(_CHUNK):
+        # read1 gives what has come; read would lose a part of a chunk when the connection breaks off.
+        while chunk := response.read1(_CHUNK):
             if size == 0 and chunk.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
                 raise invalid(f"{shown_url(url)} is a web page, not a dataset", "Give the address of the file itself.")
             size += len(chunk)

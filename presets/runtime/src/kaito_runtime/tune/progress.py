@@ -58,11 +58,6 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no ty
         """Trained on, over all runs and processes."""
         return self._tokens_before + self._tokens
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Over all runs."""
-        return round(self.tokens / self.seconds, 1) if self.seconds > 0 else 0.0
-
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:  # noqa: ARG002
         """The clock starts here: loading is not training."""
         self._began = self._last_save = self._clock()

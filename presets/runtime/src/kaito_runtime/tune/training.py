@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from kaito_runtime.tune.failures import interrupted, invalid, of_training
 from kaito_runtime.tune.files import read_json, write_json
 from kaito_runtime.tune.job import Job
 from kaito_runtime.tune.libraries import arguments_of, configured, lora_of, model_of
-from kaito_runtime.tune.output_folder import SAVING, Checkpoint
+from kaito_runtime.tune.output_folder import ADAPTER_FILES, SAVING, Checkpoint
 from kaito_runtime.tune.stop import StopRequest
 
 Result = dict[str, Any]
@@ -45,6 +47,11 @@ def _train(job: Job, stop: StopRequest) -> Result | None:
     training_rows, held_back = _split(load_from_disk(job.rows), config)
     with arguments.main_process_first(desc="looking for a checkpoint", local=True):
         checkpoint = output.newest_checkpoint()
+    if checkpoint is not None and (done := _finished_state(checkpoint)) is not None:
+        # The trainer would do one step too many when it is given its last checkpoint.
+        log(f"checkpoint-{checkpoint.step} is the last one: nothing is left to train")
+        spent = _Spent(checkpoint.seconds, checkpoint.tokens, checkpoint.step)
+        return _finish(job, config, done, spent, lambda saved: _copy_adapter(checkpoint.folder, saved), arguments)
     tokenizer = tokenizer_of(job.model, code=config.model.trust_remote_code)
     if config.model.chat_template is not None:
         tokenizer.chat_template = chat_template_text(config.model.chat_template)
@@ -88,7 +95,33 @@ def _train(job: Job, stop: StopRequest) -> Result | None:
     steps = trainer.state.global_step
     if progress.stopped:
         raise interrupted(steps, trainer.state.max_steps, saved=progress.checkpoint == steps)
-    return _finish(job, config, trainer, progress, checkpoint)
+    trainer.accelerator.wait_for_everyone()
+    spent = _Spent(progress.seconds, progress.tokens, checkpoint.step if checkpoint else None)
+    adapter = trainer.accelerator.unwrap_model(trainer.model)
+    return _finish(job, config, trainer.state, spent, lambda saved: adapter.save_pretrained(str(saved)), arguments)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """Over all runs of the training; `resumed_from` is of the last."""
+
+    seconds: float
+    tokens: int
+    resumed_from: int | None
+
+
+def _finished_state(checkpoint: Checkpoint) -> Any:
+    """The trainer's state in a checkpoint after the last step, or None."""
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(checkpoint.folder / "trainer_state.json"))
+    return state if state.global_step >= state.max_steps else None
+
+
+def _copy_adapter(checkpoint: Path, saved: Path) -> None:
+    saved.mkdir(parents=True)
+    for name in ADAPTER_FILES:
+        shutil.copyfile(checkpoint / name, saved / name)
 
 
 def _split(rows: Any, config: TrainingConfig) -> tuple[Any, Any]:
@@ -124,33 +157,36 @@ def _agreement(arguments: Any) -> Callable[[bool, bool], tuple[bool, bool]]:
 
 
 def _finish(
-    job: Job, config: TrainingConfig, trainer: Any, progress: Any, checkpoint: Checkpoint | None
+    job: Job,
+    config: TrainingConfig,
+    state: Any,
+    spent: _Spent,
+    write_adapter: Callable[[Path], None],
+    arguments: Any,
 ) -> Result | None:
     """Rank 0 writes the adapter and what is known about it."""
-    trainer.accelerator.wait_for_everyone()
-    if not trainer.is_world_process_zero():
+    if arguments.process_index != 0:
         return None
-    state = trainer.state
     saved = Path(job.output) / SAVING
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(saved))
+    write_adapter(saved)
     _name_base(saved / "adapter_config.json", job)
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     evaluations = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
     result: Result = {
         "steps": state.global_step,
         "loss": round(losses[-1], 4) if losses else None,
-        "tokensPerSecond": progress.tokens_per_second,
+        "tokensPerSecond": round(spent.tokens / spent.seconds, 1) if spent.seconds else None,
         "dataDigest": job.dataset["digest"],
-        "trainedSeconds": round(progress.seconds, 1),
+        "trainedSeconds": round(spent.seconds, 1),
     }
-    if checkpoint is not None:
-        result["resumedFrom"] = checkpoint.step
+    if spent.resumed_from is not None:
+        result["resumedFrom"] = spent.resumed_from
     metrics = {
         "steps": state.global_step,
         "epochs": state.epoch,
         "loss": result["loss"],
         "evalLoss": evaluations[-1] if evaluations else None,
-        "tokens": progress.tokens,
+        "tokens": spent.tokens,
         "tokensPerSecond": result["tokensPerSecond"],
         "trainedSeconds": result["trainedSeconds"],
         "history": state.log_history,
