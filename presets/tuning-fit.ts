@@ -73,10 +73,14 @@ const MEMORY = {
    * bfloat16 autocast, measured: 48 (Phi-3), 54 (Llama-3.1), 68 (Qwen2.5-7B); half as much again for gradients.
    */
   layerBytes: 100,
-  /** The loss is computed over tiles of this many entries of the vocabulary (`_CHUNKED_LOGPROB_CHUNK_SIZE` of TRL 1.16). */
+  /**
+   * The loss is computed in tiles of so many tokens and entries of the vocabulary (`TOKEN_CHUNK_SIZE` and `_CHUNKED_LOGPROB_CHUNK_SIZE` of TRL
+   * 1.16), each pass with a buffer of its own, at most 32 bits wide; the gradient of the last layer's output is 32 bits wide, too.
+   */
+  tileTokens: 4096,
   tileWidth: 32_768,
-  /** Logits of a tile, their exponentials, their gradient and one temporary, 32 bits each. */
-  tileBytes: 4 * 4,
+  tileBytes: 2 * 4,
+  outputGradientBytes: 4,
 } as const;
 
 /**
@@ -123,7 +127,8 @@ function partsOf(model: Model, options: TuningOptions): TuningParts {
   const hidden = hiddenSize(model);
   const perToken = tokens * hidden;
   const whileOneLayerIsComputed = perToken * MEMORY.layerBytes + unpackedLayerBytes(model, options);
-  const whileLossIsComputed = tokens * MEMORY.tileWidth * MEMORY.tileBytes;
+  const whileLossIsComputed =
+    Math.min(tokens, MEMORY.tileTokens) * MEMORY.tileWidth * MEMORY.tileBytes + perToken * MEMORY.outputGradientBytes;
   // With checkpointing, of each layer only its input.
   const keptBytes = options.gradientCheckpointing === false ? MEMORY.layerBytes : dtypeBits(options) / 8;
   return {

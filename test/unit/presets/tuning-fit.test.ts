@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { findPreset, presetNames } from '../../../presets/catalogue';
 import { findSize, gpuSizes, migProfile } from '../../../presets/sizes';
@@ -81,6 +83,23 @@ describe('what is known to work fits, what is known not to does not', () => {
     expect(neededGiB('mistralai/Mistral-7B-v0.3', { method: 'lora' })).toBeGreaterThan(16);
     expect(neededGiB('mistralai/Mistral-7B-v0.3', { method: 'qlora' })).toBeLessThan(16);
   });
+});
+
+test('docs/presets.md tells the figures as they are', () => {
+  const page = readFileSync(join(__dirname, '../../../docs/presets.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| ([\w.-]+)[^|]*\| ([\d.]+) +\| ([\d.]+) +\| \d+ +\|$/gm)];
+  expect(rows).toHaveLength(7);
+  const presets: Readonly<Record<string, string>> = {
+    'phi-3-mini': 'phi-3-mini-4k-instruct',
+    'phi-3-medium': 'phi-3-medium-4k-instruct',
+    'mistral-7b': 'mistralai/Mistral-7B-v0.3',
+    'qwen2.5-coder-7b': 'qwen2.5-coder-7b-instruct',
+    'qwen2.5-coder-32b': 'qwen2.5-coder-32b-instruct',
+  };
+  const actual = rows.map(([, name = '']) =>
+    (['lora', 'qlora'] as const).map((method) => neededGiB(presets[name] ?? name, { method }).toFixed(1)),
+  );
+  expect(actual).toEqual(rows.map(([, , lora, qlora]) => [lora, qlora]));
 });
 
 describe('the estimate', () => {
