@@ -59,7 +59,9 @@ def make_model(directory: Path, seed: int = 0) -> Path:
     return directory
 
 
-def make_adapter(directory: Path, model: Path, *, rank: int = 8, alpha: int = 16, seed: int = 1) -> Path:
+def make_adapter(
+    directory: Path, model: Path, *, rank: int = 8, alpha: int = 16, seed: int = 1, **config_options: Any
+) -> Path:
     """Writes a LoRA adapter whose weights are random, none zero, so that it changes every answer."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -67,7 +69,13 @@ def make_adapter(directory: Path, model: Path, *, rank: int = 8, alpha: int = 16
 
     torch.manual_seed(seed)
     base = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.float32)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=["q_proj", "v_proj", "o_proj"], task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules=["q_proj", "v_proj", "o_proj"],
+        task_type="CAUSAL_LM",
+        **config_options,
+    )
     adapted = get_peft_model(base, config)
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
