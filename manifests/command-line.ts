@@ -40,7 +40,7 @@ export function commandLine(input: {
   });
   const literal = Object.entries({
     ...flags,
-    ...(isPrivate(workspace) && { model: privateWeightsDirectory(model) }),
+    ...(isPrivate(workspace) && !usesLocalWeights(workspace) && { model: privateWeightsDirectory(model) }),
     port: String(HTTP_PORT),
   }).map(([name, value]) => [name, unexpanded(value)] as const);
   const grouped = spansNodes(candidate) ? Object.entries(groupFlags(workspace, nodeCount, model.startupSeconds)) : [];
@@ -50,7 +50,7 @@ export function commandLine(input: {
 }
 
 /** accessMode private: the weights come from the user's image instead of the hub. */
-export function isPrivate({ inference }: Workspace): boolean {
+function isPrivate({ inference }: Workspace): boolean {
   return inference?.preset?.accessMode === 'private' && inference.preset.presetOptions?.image !== undefined;
 }
 

@@ -15,6 +15,7 @@ import {
   TRAINING_CONFIG_KEY,
   type TrainingConfig,
 } from '../../presets/training-config';
+import { tunable } from '../../presets/tunable';
 import type { Model } from '../../presets/types';
 import { observeTraining, trainingJobOf } from '../observe/observation';
 import type { Dependencies } from '../dependencies';
@@ -40,6 +41,10 @@ export async function planTuning(
 ): Promise<PlannedTuning> {
   const { namespace } = workspace.metadata;
   const { output } = workspace.tuning;
+  const untunable = tunable(model);
+  if (untunable !== undefined) {
+    throw new CauseError({ cause: 'NotSupported', message: `tuning.preset.name: ${untunable}` });
+  }
   const method = workspace.tuning.method.toLowerCase() === 'qlora' ? 'qlora' : 'lora';
   const read = await readTrainingConfig(deps, workspace, signal);
   const config = read === undefined ? NO_TRAINING_CONFIG : parseTrainingConfig(read.text, method);
@@ -50,6 +55,7 @@ export async function planTuning(
   const { tuning: done } = workspace.status ?? {};
   const isPushed = isTrained && done?.hash === hash && done.image === output.image && done.digest !== undefined;
   const { image, imagePushSecret: secret } = output;
+  refuseFleetingVolume(workspace);
   if (image !== undefined && secret !== undefined && !isPushed && !isTrained) {
     await checkPushSecret(deps, { namespace, name: secret }, signal);
   }
@@ -69,6 +75,17 @@ export async function planTuning(
     config,
     ...(read !== undefined && { configHash: read.hash, inferenceConfig: read.source }),
   };
+}
+
+/** The push has a pod of its own: a volume that goes with the training's pod has nothing for it. */
+function refuseFleetingVolume({ tuning: { output } }: TuningWorkspace): void {
+  const kind = (['emptyDir', 'ephemeral'] as const).find((one) => output.volumeSource?.[one] !== undefined);
+  if (kind === undefined || output.image === undefined) return;
+  throw new CauseError({
+    cause: 'InvalidInput',
+    message: `tuning.output.volumeSource: a volume of kind ${kind} goes with its pod, so that nothing could be pushed from it`,
+    remedy: 'Name a volume that stays, such as persistentVolumeClaim, or leave volumeSource out: then one is made.',
+  });
 }
 
 async function readTrainingConfig(

@@ -185,7 +185,6 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
             'kustomize/stage/node/fast/node-initialize.yaml',
             'kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml',
             'kustomize/stage/pod/fast/pod-ready.yaml',
-            'kustomize/stage/pod/fast/pod-complete.yaml',
             'kustomize/stage/pod/fast/pod-delete.yaml',
           ],
         },

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { RESOURCES } from '../../kubernetes/resources';
 import { anyText, isReady, ROOT, textWith, useStage } from './support';
 
 /** KAITO's quick start, with the very files that its users paste, and the other shapes that a Workspace can have. */
-const stage = useStage('examples');
+const stage = useStage('examples', { KAITO_TUNING_STORAGE_CLASS: 'standard' });
 
 const example = (file: string) => readFile(path.join(ROOT, 'examples', file), 'utf8');
 
@@ -85,20 +86,26 @@ it('serves phi-3-inference-with-adapters.yaml once it is filled in', async () =>
 it.each([
   ['phi-3-tuning.yaml', 'workspace-phi-3-mini'],
   ['phi-3-tuning-128k.yaml', 'workspace-phi-3-mini-adapter'],
-])('says of %s that tuning is not served yet, and buys nothing', async (file, name) => {
+])('buys nothing for %s before its data can be had, and says so', async (file, name) => {
   const namespace = await stage().namespace();
+  // A host that no test reaches, whatever the network.
+  const manifest = (await filledIn(file)).replace('https://huggingface.co', 'https://hub.invalid');
+  await stage().create(RESOURCES.secrets, {
+    metadata: { namespace, name: 'my-registry' },
+    type: 'kubernetes.io/dockerconfigjson',
+    stringData: { '.dockerconfigjson': '{"auths":{}}' },
+  });
 
-  await stage().kubectl(namespace, ['apply', '-f', '-'], await filledIn(file));
+  await stage().kubectl(namespace, ['apply', '-f', '-'], manifest);
   const { status } = await stage().workspaceWhen(
     { namespace, name },
-    'is Failed',
-    (one) => one.status.state === 'Failed',
+    'looks for its data',
+    (one) => one.status.step?.cause === 'DatasetUnavailable',
   );
 
-  expect(status.step).toMatchObject({ name: 'Failed', cause: 'NotSupported', remedy: anyText });
-  expect(status.conditions).toContainEqual(
-    expect.objectContaining({ type: 'Planned', status: 'False', reason: 'NotSupported' }),
-  );
+  expect(status.step).toMatchObject({ name: 'Data', remedy: anyText, nextTryTime: anyText });
+  expect(status.message).toContain('hub.invalid');
+  expect(status.conditions).toContainEqual(expect.objectContaining({ type: 'Planned', status: 'True' }));
   expect(stage().view.remains(namespace)).toEqual([]);
 });
 

@@ -13,11 +13,13 @@ import { SILENT_LOGGER, type Logger } from '../../kubernetes/logger';
 import type {
   ControllerRevision,
   Event,
+  Job,
   KubernetesObject,
   Manifest,
   ManifestMeta,
   Node,
   NodeClaim,
+  PersistentVolumeClaim,
   Pod,
   Service,
   StatefulSet,
@@ -69,6 +71,8 @@ export class View {
     this.#caches = {
       workspaces: open(RESOURCES.workspaces),
       statefulSets: open(RESOURCES.statefulSets),
+      jobs: open(RESOURCES.jobs),
+      claims: open(RESOURCES.persistentVolumeClaims),
       pods: open(RESOURCES.pods),
       services: open(RESOURCES.services),
       nodeClaims: open(RESOURCES.nodeClaims),
@@ -96,6 +100,24 @@ export class View {
 
   statefulSet(namespace: string, name: string): StatefulSet | undefined {
     return this.#caches.statefulSets.get({ namespace, name });
+  }
+
+  job(namespace: string, name: string): Job | undefined {
+    return this.#caches.jobs.get({ namespace, name });
+  }
+
+  claim(namespace: string, name: string): PersistentVolumeClaim | undefined {
+    return this.#caches.claims.get({ namespace, name });
+  }
+
+  /** The pod of a Job that has not ended. */
+  jobPod(namespace: string, job: string): Pod | undefined {
+    return inNamespace(this.#caches.pods, namespace).find(
+      ({ metadata, status }) =>
+        metadata.labels?.['batch.kubernetes.io/job-name'] === job &&
+        metadata.deletionTimestamp === undefined &&
+        status?.phase === 'Running',
+    );
   }
 
   service(namespace: string, name: string): Service | undefined {
@@ -133,9 +155,11 @@ export class View {
 
   /** What is there of a Workspace besides itself, by kind and name. */
   remains(namespace: string): readonly string[] {
-    const { statefulSets, pods, services } = this.#caches;
+    const { statefulSets, jobs, claims, pods, services } = this.#caches;
     const owned: readonly Cache<KubernetesObject>[] = [
       statefulSets,
+      jobs,
+      claims,
       pods,
       services,
     ] as unknown as Cache<KubernetesObject>[];
