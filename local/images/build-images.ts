@@ -19,7 +19,7 @@ const DEBIAN_PACKAGES = ['ca-certificates', 'curl', 'libnuma1', 'python3', 'pyth
 const UV_VERSION = '0.13.8';
 
 /** Raised when what is done below changes in a way that the inputs don't show. */
-const RECIPE = '1';
+const RECIPE = '2';
 
 const NAMES = { runtime: 'kaito-temporal/runtime:0.1.0', tools: 'kaito-temporal/tools:0.1.0' } as const;
 

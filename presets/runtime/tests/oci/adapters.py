@@ -14,6 +14,13 @@ def make_adapter(folder: Path, *, seed: int = 0, megabytes: int = 20) -> Path:
     weights = torch.rand(megabytes * 250_000, generator=torch.Generator().manual_seed(seed))
     save_file({"lora_A": weights}, folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8}))
-    manifest = {"preset": "tiny", "model": "org/tiny", "revision": "abc", "method": "qlora", "steps": 10, "loss": 2.5}
+    manifest = {
+        "preset": "tiny",
+        "baseModel": "org/tiny",
+        "baseRevision": "abc",
+        "method": "qlora",
+        "steps": 10,
+        "loss": 2.5,
+    }
     (folder / "manifest.json").write_text(json.dumps({**manifest, "dataDigest": "sha256:00"}))
     return folder

@@ -12,15 +12,15 @@ from ..outcome import RuntimeFailure
 MODEL = "sh.kaito.model.name"
 """KAITO's own; the rest of its prefix is ours."""
 
-# Annotation, and where its value is in manifest.json.
-_FROM_MANIFEST: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (MODEL, ("preset",)),
-    ("sh.kaito.adapter.base-model", ("model",)),
-    ("sh.kaito.adapter.revision", ("revision",)),
-    ("sh.kaito.adapter.method", ("method",)),
-    ("sh.kaito.adapter.data-digest", ("dataDigest",)),
-    ("sh.kaito.adapter.steps", ("steps",)),
-    ("sh.kaito.adapter.loss", ("loss",)),
+# Annotation, and the key of its value in manifest.json.
+_FROM_MANIFEST = (
+    (MODEL, "preset"),
+    ("sh.kaito.adapter.base-model", "baseModel"),
+    ("sh.kaito.adapter.revision", "baseRevision"),
+    ("sh.kaito.adapter.method", "method"),
+    ("sh.kaito.adapter.data-digest", "dataDigest"),
+    ("sh.kaito.adapter.steps", "steps"),
+    ("sh.kaito.adapter.loss", "loss"),
 )
 _TITLE = "org.opencontainers.image.title"
 
@@ -31,7 +31,7 @@ def collect_annotations(folder: Path, own: Sequence[str]) -> dict[str, str]:
     Nothing depends on when or where the image is made, so the same adapter gets the same digest.
     """
     manifest = _manifest(folder / "manifest.json")
-    found = {key: _text(value) for key, at in _FROM_MANIFEST if (value := _at(manifest, at)) is not None}
+    found = {key: _text(value) for key, name in _FROM_MANIFEST if (value := manifest.get(name)) is not None}
     if MODEL in found:
         found[_TITLE] = f"Adapter of {found[MODEL]}"
     for pair in own:
@@ -52,12 +52,6 @@ def _manifest(file: Path) -> Mapping[str, Any]:
     if not isinstance(manifest, dict):
         raise RuntimeFailure("InvalidInput", f"{file} is no JSON object")
     return manifest
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _text(value: Any) -> str:
