@@ -46,9 +46,10 @@ interface Keys {
 
 async function keysOf(): Promise<Keys> {
   const inRuntime = (...parts: string[]): string => path.join(RUNTIME, ...parts);
-  const debian = await keyOf({ texts: [RECIPE, process.arch, SUITE, ...DEBIAN_PACKAGES], files: [] });
+  const debian = await keyOf({ texts: [RECIPE, process.arch, SUITE, ...DEBIAN_PACKAGES], root: ROOT, files: [] });
   const base = await keyOf({
     texts: [RECIPE, debian, UV_VERSION],
+    root: ROOT,
     files: [
       inRuntime('cpu', 'install'),
       ...['cpu.txt', 'cpu-overrides.txt', 'runtime.txt'].map((name) => inRuntime('requirements', name)),
@@ -57,7 +58,11 @@ async function keysOf(): Promise<Keys> {
   });
   const own = await Promise.all([filesBelow(inRuntime('src')), filesBelow(inRuntime('chat_templates'))]);
   const files = ['Dockerfile', '.dockerignore', 'pyproject.toml'].map((name) => inRuntime(name));
-  return { debian, base, runtime: await keyOf({ texts: [RECIPE, base], files: [...files, ...own.flat()] }) };
+  return {
+    debian,
+    base,
+    runtime: await keyOf({ texts: [RECIPE, base], root: ROOT, files: [...files, ...own.flat()] }),
+  };
 }
 
 async function findAll(keys: Keys): Promise<Images | undefined> {

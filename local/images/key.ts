@@ -2,16 +2,18 @@ import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Short hash of what goes into an image: texts, and files with their names. The same inputs give the same key on every machine. */
+/** Short hash of what goes into an image: texts, and files with their places below `root`. The same inputs give the same key on every machine. */
 export async function keyOf(inputs: {
   readonly texts: readonly string[];
   readonly files: readonly string[];
+  /** Files are named from here. */
+  readonly root: string;
 }): Promise<string> {
   const hash = createHash('sha256');
   for (const text of inputs.texts) hash.update(`text ${text.length}\n${text}`);
   for (const file of [...inputs.files].sort()) {
     const content = await readFile(file);
-    hash.update(`file ${path.basename(file)} ${content.length}\n`).update(content);
+    hash.update(`file ${path.relative(inputs.root, file)} ${content.length}\n`).update(content);
   }
   return hash.digest('hex').slice(0, 16);
 }
