@@ -22,8 +22,8 @@ WEATHER = {
     },
 }
 CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": {"city": "Paris"}}}
-PLAIN = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-LOOP = [
+PLAIN: list[dict[str, Any]] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+LOOP: list[dict[str, Any]] = [
     {"role": "user", "content": "Plan"},
     {"role": "assistant", "content": "", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "1", "content": "sunny"},
