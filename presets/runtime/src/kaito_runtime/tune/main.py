@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,7 +50,6 @@ def tune(arguments: list[str] | None = None) -> dict[str, Any]:
     config = parse_config(text, method_of(given.method))
     base = find_base_model(given.model, revision=_revision(given.revision, config), preset=given.preset)
     with tempfile.TemporaryDirectory(prefix="tune-") as work:
-        os.environ.setdefault("HF_DATASETS_CACHE", f"{work}/cache")
         dataset = load_dataset(
             given.data, config.dataset, text_field=config.training.get("dataset_text_field"), cache=Path(work) / "cache"
         )

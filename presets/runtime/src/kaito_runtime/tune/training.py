@@ -34,12 +34,13 @@ def train(job: Job, stop: StopRequest) -> Result | None:
 
 def _train(job: Job, stop: StopRequest) -> Result | None:
     import torch
-    from datasets import load_from_disk
+    from datasets import disable_progress_bars, load_from_disk
     from transformers import PrinterCallback, set_seed
 
     from kaito_runtime.tune.progress import Progress
     from kaito_runtime.tune.trainer import DurableTrainer
 
+    disable_progress_bars()
     config = parse_config(job.config, job.method)
     output = job.output_folder
     arguments = arguments_of(config, job.output)
