@@ -10,6 +10,8 @@ export interface Model {
   readonly shortName: string;
   /** Commit of the hub repository, when the preset pins one. */
   readonly revision?: string;
+  /** Image that carries the weights under /workspace/tfs/weights; then nothing is downloaded from the hub. */
+  readonly image?: string;
   readonly architectures: readonly string[];
   /** Weight files of the repository, bytes. */
   readonly weightsBytes: number;

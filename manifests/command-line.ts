@@ -1,9 +1,10 @@
-import { ANNOTATION_PERFORMANCE_MODE, ANNOTATION_USE_LOCAL_WEIGHTS } from '../api/labels';
+import { ANNOTATION_PERFORMANCE_MODE } from '../api/labels';
 import type { Candidate } from '../api/workflow';
 import type { Workspace } from '../api/workspace';
 import type { Model } from '../presets/types';
-import { vllmFlags, WEIGHTS_DIRECTORY } from '../presets/vllm';
+import { vllmFlags } from '../presets/vllm';
 import { groupFlags, spansNodes } from './group';
+import { modelSource } from './model-source';
 import { HTTP_PORT } from './names';
 
 const PERFORMANCE_MODES = ['balanced', 'interactivity', 'throughput'] as const;
@@ -27,6 +28,7 @@ export function commandLine(input: {
   const performanceMode = PERFORMANCE_MODES.find(
     (mode) => mode === workspace.metadata.annotations?.[ANNOTATION_PERFORMANCE_MODE],
   );
+  const source = modelSource(workspace, model);
   const flags = vllmFlags({
     model,
     layout: { ...layout, nodeCount, gpusPerNode: gpus.count },
@@ -34,34 +36,19 @@ export function commandLine(input: {
     servedModelName: servedModelName(workspace, model),
     adapters: (workspace.inference?.adapters ?? []).length > 0,
     config,
-    localWeights: usesLocalWeights(workspace),
+    localWeights: source.kind === 'node',
     gpus,
     ...(performanceMode && { performanceMode }),
   });
   const literal = Object.entries({
     ...flags,
-    ...(isPrivate(workspace) && !usesLocalWeights(workspace) && { model: privateWeightsDirectory(model) }),
+    ...(source.kind === 'image' && { model: source.path }),
     port: String(HTTP_PORT),
   }).map(([name, value]) => [name, unexpanded(value)] as const);
   const grouped = spansNodes(candidate) ? Object.entries(groupFlags(workspace, nodeCount, model.startupSeconds)) : [];
   return [...new Map([...literal, ...grouped])].map(([name, value]) =>
     value === '' ? `--${name}` : `--${name}=${value}`,
   );
-}
-
-/** accessMode private: the weights come from the user's image instead of the hub. */
-function isPrivate({ inference }: Workspace): boolean {
-  return inference?.preset?.accessMode === 'private' && inference.preset.presetOptions?.image !== undefined;
-}
-
-/** Where the weights of a private preset are put. */
-export function privateWeightsDirectory(model: Model): string {
-  return `${WEIGHTS_DIRECTORY}/${model.shortName}`;
-}
-
-/** The nodes already hold the weights. */
-export function usesLocalWeights({ metadata }: Workspace): boolean {
-  return metadata.annotations?.[ANNOTATION_USE_LOCAL_WEIGHTS] === 'true';
 }
 
 /** Clients of an InferenceSet ask for its name, as in KAITO; all others for the model's. */

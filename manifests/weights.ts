@@ -1,17 +1,15 @@
 import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import type { Candidate } from '../api/workflow';
-import type { PresetSpec, Workspace } from '../api/workspace';
+import type { Workspace } from '../api/workspace';
 import type { Model } from '../presets/types';
 import { WEIGHTS_DIRECTORY } from '../presets/vllm';
-import { privateWeightsDirectory, usesLocalWeights } from './command-line';
 import type { WorkloadConfiguration } from './configuration';
+import { LOCAL_WEIGHTS_DIRECTORY, modelSource, presetOf } from './model-source';
 import { ownLabels } from './objects';
 import { pullerName, pullImage } from './pull-image';
 
 const WEIGHTS_VOLUME = 'model-weights-volume';
 const LOCAL_WEIGHTS_VOLUME = 'model-weights-hostpath';
-/** Where nodes hold weights; the flag `model` points into it (presets/vllm.ts). */
-const LOCAL_WEIGHTS_DIRECTORY = '/opt/kaito/models';
 
 const WEIGHTS = 'weights';
 
@@ -39,43 +37,38 @@ export function weightsParts(input: {
   readonly configuration: WorkloadConfiguration;
 }): WeightsParts {
   const { workspace, model, configuration } = input;
-  if (usesLocalWeights(workspace)) return onTheNode();
+  const source = modelSource(workspace, model);
   const mount = { name: WEIGHTS_VOLUME, mountPath: WEIGHTS_DIRECTORY };
-  const { imagePullSecrets = [] } = presetOf(workspace)?.presetOptions ?? {};
-  const image = privateImage(workspace);
-  const pulled =
-    image !== undefined
-      ? pullImage(
-          {
-            name: WEIGHTS,
-            image,
-            imagePullSecrets,
-            path: DIRECTORY_IN_IMAGE,
-            directory: privateWeightsDirectory(model),
-            volume: mount,
-          },
-          configuration,
-        )
-      : undefined;
-  return {
-    initContainers: pulled ? [pulled.container] : [],
-    volumes: [room(input), ...(pulled?.volumes ?? [])],
-    volumeMounts: [mount],
-    imagePullSecrets: pulled ? imagePullSecrets : [],
-  };
+  switch (source.kind) {
+    case 'node':
+      return onTheNode();
+    case 'hub':
+      return { initContainers: [], volumes: [room(input)], volumeMounts: [mount], imagePullSecrets: [] };
+    case 'image': {
+      const { image, imagePullSecrets, path } = source;
+      if (configuration.imageVolumes === true) return asVolume(image, imagePullSecrets, path);
+      const pulled = pullImage(
+        { name: WEIGHTS, image, imagePullSecrets, path: DIRECTORY_IN_IMAGE, directory: path, volume: mount },
+        configuration,
+      );
+      return {
+        initContainers: [pulled.container],
+        volumes: [room(input), ...pulled.volumes],
+        volumeMounts: [mount],
+        imagePullSecrets,
+      };
+    }
+  }
 }
 
-/** Where `tune` takes the model from: its name on the hub, or the folder that holds it. `serve` takes it from the same place. */
-export function modelSource(
-  workspace: Workspace,
-  model: Model,
-): { readonly kind: 'hub'; readonly id: string } | { readonly kind: 'folder'; readonly path: string } {
-  if (usesLocalWeights(workspace)) {
-    return { kind: 'folder', path: `${LOCAL_WEIGHTS_DIRECTORY}/${model.id.toLowerCase().replaceAll('/', '-')}` };
-  }
-  return privateImage(workspace) === undefined
-    ? { kind: 'hub', id: model.id }
-    : { kind: 'folder', path: privateWeightsDirectory(model) };
+/** The kubelet pulls the image once for all pods of its node, and nothing is copied. */
+function asVolume(image: string, imagePullSecrets: readonly string[], path: string): WeightsParts {
+  return {
+    initContainers: [],
+    volumes: [{ name: WEIGHTS_VOLUME, image: { reference: image, pullPolicy: 'IfNotPresent' } }],
+    volumeMounts: [{ name: WEIGHTS_VOLUME, mountPath: path, subPath: DIRECTORY_IN_IMAGE.slice(1), readOnly: true }],
+    imagePullSecrets,
+  };
 }
 
 /**
@@ -90,17 +83,6 @@ export function hubEnv(workspace: Workspace, { hubEndpoint }: WorkloadConfigurat
       : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: secret, key: 'HF_TOKEN', optional: true } } }]),
     ...(hubEndpoint === undefined ? [] : [{ name: 'HF_ENDPOINT', value: hubEndpoint }]),
   ];
-}
-
-/** The model, whether it is served or tuned. */
-function presetOf({ inference, tuning }: Workspace): PresetSpec | undefined {
-  return inference?.preset ?? tuning?.preset;
-}
-
-/** accessMode private: the image that the weights come from. */
-function privateImage(workspace: Workspace): string | undefined {
-  const preset = presetOf(workspace);
-  return preset?.accessMode === 'private' ? preset.presetOptions?.image : undefined;
 }
 
 /**

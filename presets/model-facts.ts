@@ -27,6 +27,8 @@ export const modelFactsSchema = z.strictObject({
   format: z.literal('mistral').optional(),
   /** Commit to download; without it, the head of the default branch. */
   revision: z.string().min(1).optional(),
+  /** Image with the weights, for models that are not to be had from the hub. */
+  image: z.string().min(1).optional(),
   gated: z.boolean().optional(),
   tuning: z.boolean().optional(),
 });
@@ -65,6 +67,7 @@ export function modelOf(facts: ModelFacts, weightsBytes = Math.ceil(facts.weight
     id: facts.id,
     shortName,
     ...(facts.revision === undefined ? {} : { revision: facts.revision }),
+    ...(facts.image === undefined ? {} : { image: facts.image }),
     architectures: facts.architectures,
     weightsBytes,
     maxModelLen: facts.maxModelLen,

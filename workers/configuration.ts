@@ -73,6 +73,11 @@ export const configurationSchema = z.object({
   KAITO_INSECURE_REGISTRIES: list(
     'Registries (host:port) that images are copied from and pushed to over plain HTTP, separated by commas.',
   ),
+  KAITO_IMAGE_VOLUMES: z.enum(['true', 'false']).default('false').meta({
+    description:
+      'Whether weights of images are mounted as image volumes instead of being copied; all nodes need Kubernetes 1.35 and containerd 2.1.',
+    default: 'false',
+  }),
   KAITO_HUB_ENDPOINT: text('Mirror of the Hugging Face hub that pods download from.'),
   KAITO_DATASET_PRIVATE_HOSTS: list(
     'Hosts (name, name:port or CIDR) in private networks that datasets may be downloaded from, separated by commas.',
@@ -154,6 +159,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       adapterPullerImage: values.KAITO_PULLER_IMAGE ?? '',
       imagePullSecrets: values.KAITO_IMAGE_PULL_SECRETS,
       cloud: values.KAITO_CLOUD,
+      imageVolumes: values.KAITO_IMAGE_VOLUMES === 'true',
       insecureRegistries: values.KAITO_INSECURE_REGISTRIES,
       datasetPrivateHosts: values.KAITO_DATASET_PRIVATE_HOSTS,
       ...(values.KAITO_PUSHER_IMAGE !== undefined && { pusherImage: values.KAITO_PUSHER_IMAGE }),
