@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -197,6 +199,46 @@ def test_a_port_where_nobody_listens_is_unavailable(tmp_path: Path, monkeypatch:
     with pytest.raises(RuntimeFailure) as caught:
         download_all(["http://127.0.0.1:1/rows.jsonl"], tmp_path, pause=lambda _: None)
     assert (caught.value.cause, caught.value.retryable) == ("DatasetUnavailable", True)
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate for `name`, signed by itself, in one file with its key."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key)]
+    subject = ["-out", str(cert), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    subprocess.run([*made, *subject], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_text(key.read_text() + cert.read_text())
+    return both
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("localhost", True), ("other.example", False)])
+def test_certificates_are_checked_for_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool
+) -> None:
+    pem = certificate(tmp_path, name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body()(self)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", "localhost")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        url = f"https://localhost:{httpd.server_address[1]}/rows.jsonl"
+        if trusted:
+            assert download_all([url], tmp_path / "data")[0].read_bytes() == BODY
+        else:
+            with pytest.raises(RuntimeFailure, match="CertificateError"):
+                download_all([url], tmp_path / "data", pause=lambda _: None)
+        httpd.shutdown()
 
 
 def test_names_are_safe_and_different() -> None:

@@ -100,9 +100,10 @@ def _outcome(folder: Path, codes: list[int]) -> dict[str, Any]:
     # What one process lacks memory for, the others tell as a lost connection.
     final = [(rank, report) for rank, report in told if codes[rank] == EXIT_FINAL]
     for rank, report in final or told:
+        alike = len({other["message"] for _, other in told}) == 1
         raise RuntimeFailure(
             report["cause"],
-            f"rank {rank}: {report['message']}",
+            report["message"] if alike else f"rank {rank}: {report['message']}",
             remedy=report.get("remedy"),
             retryable=codes[rank] != EXIT_FINAL,
         )
