@@ -28,6 +28,7 @@ export async function provideImage(dir: string, image: BuiltImage, reference: st
     const script =
       'layout=$1 work=$2; shift 2; tar -cf - -C "$layout" --exclude=./index.json . -C "$work" index.json | "$@"';
     await command('sh', ['-c', script, 'import', image.layout, work, ...importing]);
+    await removeNameless(dir, ctr);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -49,8 +50,23 @@ export async function importArchive(dir: string, state: State, archive: string):
   await inNode(dir, [...ctrOf(state), 'images', 'import', ...unpackBy(state.node), archive]);
 }
 
+/** Packed layers are of no use once they are unpacked: only containerd without its transfer service (`--local`) drops them. */
 function unpackBy({ snapshotter }: NodeState): readonly string[] {
-  return ['--snapshotter', snapshotter];
+  return ['--local', '--discard-unpacked-layers', '--snapshotter', snapshotter];
+}
+
+/** Removes images that an import left without a name: containerd lists them by the digest of their configuration. */
+async function removeNameless(dir: string, ctr: [string, ...string[]]): Promise<void> {
+  const listed = await inNode(dir, [...ctr, 'images', 'list']);
+  const images = listed
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(/\s+/))
+    .map(([name = '', , digest = '']) => ({ name, digest, named: !name.startsWith('sha256:') }));
+  const kept = new Set(images.filter(({ named }) => named).map(({ digest }) => digest));
+  const nameless = images.filter(({ named, digest }) => !named && !kept.has(digest)).map(({ name }) => name);
+  if (nameless.length > 0) await inNode(dir, [...ctr, 'images', 'remove', '--sync', ...nameless]);
 }
 
 /** The kubelet's images are in this namespace of containerd's. */
