@@ -15,7 +15,7 @@ import { emptyCgroup, makeCgroup, mustHaveCgroups } from './cgroups';
 import { completeNode, untilLaterSecond } from './cluster-objects';
 import { kubeconfig } from './configuration';
 import { useImageStore } from './image-store';
-import { importArchive } from './images';
+import { importArchive, removeForeignImages } from './images';
 import { CONTAINERD_SOCKET, REAL_NODE } from './names';
 import { insideNode, nodePid } from './namespaces';
 import { connectNode } from './network';
@@ -94,7 +94,10 @@ export const NODE_BUILDERS: Readonly<Record<(typeof NODE_COMPONENTS)[number], Co
         const { code } = await run(enter, [...options, ctr, '--address', CONTAINERD_SOCKET, 'version']);
         return code === 0;
       },
-      afterStart: () => importArchive(dir, state, at.pauseArchive),
+      afterStart: async () => {
+        await importArchive(dir, state, at.pauseArchive);
+        await removeForeignImages(dir, state, addressesOf(nodeOf(state).block).registry);
+      },
     };
   },
 

@@ -44,6 +44,15 @@ async function namedIndex({ layout, digest }: BuiltImage, name: string): Promise
   return { ...index, manifests: [{ ...manifest, annotations: { 'io.containerd.image.name': name } }] };
 }
 
+/** Removes what the node has from registries of earlier environments, which nobody can ask for again. */
+export async function removeForeignImages(dir: string, state: State, registry: string): Promise<void> {
+  const ctr = ctrOf(state);
+  const names = (await inNode(dir, [...ctr, 'images', 'list', '--quiet'])).split('\n');
+  const foreign = names.filter((name) => /^10\.\d+\.0\.1:5000\//.test(name) && !name.startsWith(`${registry}/`));
+  if (foreign.length > 0) await inNode(dir, [...ctr, 'images', 'remove', ...foreign]);
+  await removeNameless(dir, ctr);
+}
+
 /** Imports an archive of images, called as the archive says, and unpacks them. */
 export async function importArchive(dir: string, state: State, archive: string): Promise<void> {
   if (state.node === undefined) throw new Error(`the environment in ${dir} has no real node`);
