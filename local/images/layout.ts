@@ -1,4 +1,5 @@
-import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { access, link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Buildah } from './buildah';
@@ -25,8 +26,8 @@ export async function findLayout(title: string, key: string, name: string): Prom
 }
 
 /**
- * Writes an image of buildah's store as an OCI layout. Layers stay unpacked: packing 3 GB takes a minute, which no later step wins back, and a
- * layer that an earlier layout has is known by its digest and linked from there.
+ * Writes an image of buildah's store as an OCI layout, with layers as they are: packing gigabytes takes a minute and unpacking them half of that, which
+ * a copy on the same machine never wins back. buildah packs whatever goes into a layout of its own, but not what goes into a plain folder.
  */
 export async function writeLayout(
   buildah: Buildah,
@@ -35,8 +36,9 @@ export async function writeLayout(
 ): Promise<BuiltImage> {
   const layout = layoutFolder(title, key);
   const temporary = `${layout}.tmp`;
+  const blobs = path.join(temporary, 'blobs', 'sha256');
   await rm(temporary, { recursive: true, force: true });
-  await linkKnownBlobs(path.dirname(layout), path.join(temporary, 'blobs', 'sha256'));
+  await mkdir(path.dirname(blobs), { recursive: true });
   await buildah.run(
     `writing ${name}`,
     'push',
@@ -44,39 +46,42 @@ export async function writeLayout(
     '--format=oci',
     '--disable-compression',
     image,
-    `oci:${temporary}`,
+    `dir:${blobs}`,
   );
-  await removeOtherBlobs(temporary);
+  const manifest = await readFile(path.join(blobs, 'manifest.json'));
+  const sha256 = createHash('sha256').update(manifest).digest('hex');
+  await rename(path.join(blobs, 'manifest.json'), path.join(blobs, sha256));
+  await rm(path.join(blobs, 'version'));
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const manifests = [{ mediaType, digest: `sha256:${sha256}`, size: manifest.length }];
+  await writeFile(path.join(temporary, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+  await writeFile(path.join(temporary, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
+  await shareBlobs(path.dirname(layout), temporary);
   await rm(layout, { recursive: true, force: true });
   await rename(temporary, layout);
   await forgetOlder(title, layout);
   return describe(layout, name);
 }
 
-async function linkKnownBlobs(layouts: string, target: string): Promise<void> {
-  await mkdir(target, { recursive: true });
+/** Layers that several images have lie on the disk once. */
+async function shareBlobs(layouts: string, fresh: string): Promise<void> {
+  const own = path.join(fresh, 'blobs', 'sha256');
   for (const layout of await readdir(layouts)) {
-    const blobs = path.join(layouts, layout, 'blobs', 'sha256');
     if (layout.endsWith('.tmp')) continue;
-    for (const blob of await readdir(blobs)) {
-      await link(path.join(blobs, blob), path.join(target, blob)).catch((error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      });
+    for (const blob of await readdir(path.join(layouts, layout, 'blobs', 'sha256'))) {
+      const mine = path.join(own, blob);
+      if (!(await isThere(mine))) continue;
+      await rm(mine);
+      await link(path.join(layouts, layout, 'blobs', 'sha256', blob), mine);
     }
   }
 }
 
-/** Removes what was linked and is not the image's. */
-async function removeOtherBlobs(layout: string): Promise<void> {
-  const blobs = path.join(layout, 'blobs', 'sha256');
-  const digestOf = ({ digest }: { readonly digest: string }): string => digest.replace('sha256:', '');
-  const index = await readJson<Index>(path.join(layout, 'index.json'));
-  const used = new Set(index.manifests.map(digestOf));
-  for (const digest of [...used]) {
-    const { config, layers } = await readJson<Manifest>(path.join(blobs, digest));
-    for (const descriptor of [config, ...layers]) used.add(digestOf(descriptor));
-  }
-  for (const blob of await readdir(blobs)) if (!used.has(blob)) await rm(path.join(blobs, blob));
+async function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 interface Descriptor {
@@ -85,11 +90,6 @@ interface Descriptor {
 
 interface Index {
   readonly manifests: readonly Descriptor[];
-}
-
-interface Manifest {
-  readonly config: Descriptor;
-  readonly layers: readonly Descriptor[];
 }
 
 async function readJson<T>(file: string): Promise<T> {
