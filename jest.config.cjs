@@ -1,26 +1,14 @@
 /**
- * Tests are TypeScript, compiled by swc; types are checked by `npm run typecheck`.
+ * Types are checked by `npm run typecheck`.
  *
  * Three projects, so that what a run needs is started for it and nothing else: unit tests need nothing, workflow tests a Temporal
- * server, integration and end-to-end tests a whole environment. Each is started once per run (see test/environment.ts).
+ * server, integration and end-to-end tests a whole environment. Each is started once per run (see test/environment.ts). What needs a real
+ * node, root and images is a run of its own: jest.real.config.cjs.
  */
-const project = (displayName, folders, more = {}) => ({
-  displayName,
-  rootDir: __dirname,
-  testEnvironment: 'node',
-  testMatch: folders.map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`),
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
-    ],
-  },
-  modulePathIgnorePatterns: ['<rootDir>/.local'],
-  snapshotFormat: { escapeString: false, printBasicPrototype: false },
-  ...more,
-});
+const { project, common } = require('./jest.project.cjs');
 
 module.exports = {
+  ...common,
   projects: [
     project('unit', ['unit']),
     project('workflow', ['workflow'], {
@@ -32,8 +20,5 @@ module.exports = {
       globalTeardown: '<rootDir>/test/teardown-cluster.ts',
     }),
   ],
-  reporters: ['default', '<rootDir>/local/plain-reporter.cjs'],
   testTimeout: 60_000,
-  // End-to-end files share one environment, and each runs a product that serves all of it.
-  maxWorkers: 1,
 };

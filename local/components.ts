@@ -3,7 +3,7 @@ import path from 'node:path';
 import { answers } from './answers';
 import { LOOPBACK, apiServerHost, apiServerUrl, servingCertificate } from './api-server';
 import type { Component, ComponentBuilder } from './component';
-import { nodeApiServerArgs, nodeControllerManager } from './node/control-plane';
+import { nodeApiServerArgs } from './node/control-plane';
 import { NODE_BUILDERS, NODE_COMPONENTS, NODE_PROGRAMS } from './node/components';
 import type { ProcessSpec } from './processes';
 import type { ProgramName } from './programs';
@@ -114,11 +114,10 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
     },
   }),
 
-  'kube-controller-manager': (dir, { ports, node }) => ({
+  'kube-controller-manager': (dir, { ports }) => ({
     name: 'kube-controller-manager',
     program: 'kube-controller-manager',
     needs: ['kube-apiserver'],
-    ...(node === undefined ? {} : { within: nodeControllerManager(dir).within }),
     args: [
       `--kubeconfig=${paths(dir).kubeconfig}`,
       `--bind-address=${LOOPBACK}`,
@@ -130,7 +129,6 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       '--kube-api-qps=5000',
       '--kube-api-burst=10000',
       '--profiling=false',
-      ...(node === undefined ? [] : nodeControllerManager(dir).args),
     ],
     isReady: () => answers(`https://${LOOPBACK}:${ports.controllerManager}/healthz`, 'unverified'),
   }),

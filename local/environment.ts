@@ -16,7 +16,7 @@ import {
 } from './lifecycle';
 import { withFileLock } from './lock';
 import { applyManifestFolders } from './manifests';
-import { applyStorageClass } from './node/cluster-objects';
+import { applyVolumes } from './node/cluster-objects';
 import { assertFitMachine } from './node/machine';
 import { removeNode, withNode } from './node/node';
 import { signalProcess, stopProcess } from './processes';
@@ -78,7 +78,7 @@ export async function up(options: EnvironmentOptions): Promise<Environment> {
         const folders = options.manifestFolders ?? [];
         const apply = async (): Promise<void> => {
           if (parts.karpenter === 'kinds') await prepareKarpenter(dir, state);
-          if (parts.realNode === true) await applyStorageClass(dir, state);
+          if (parts.realNode === true) await applyVolumes(dir, state);
           await applyManifestFolders(dir, state, folders);
         };
         await startMissing(dir, state, apply, log, options.signal ?? new AbortController().signal);

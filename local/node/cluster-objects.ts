@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { kubectl, kubectlApply } from '../kubectl';
 import type { State } from '../state';
 
-import { REAL_NODE, REAL_NODE_LABELS } from './names';
+import { REAL_NODE, REAL_NODE_LABELS, STORAGE_CLASS, VOLUMES } from './names';
 
 const GPU = 'nvidia.com/gpu';
 
@@ -21,20 +21,39 @@ const GPUS = '8';
 const REGISTERED_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 
-/** The default StorageClass: the controller manager makes folders of the environment. */
-export async function applyStorageClass(dir: string, state: State): Promise<void> {
-  await kubectlApply(dir, state, {
-    objects: [
-      {
-        apiVersion: 'storage.k8s.io/v1',
-        kind: 'StorageClass',
-        metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
-        provisioner: 'kubernetes.io/host-path',
-        reclaimPolicy: 'Delete',
-        volumeBindingMode: 'Immediate',
+/**
+ * The default StorageClass, and its volumes: folders of the environment, made beforehand. The kubelet gives a volume of kind `local` to the
+ * group of its pod (fsGroup), as clouds' disks are given; what a controller manager makes by itself (host-path) belongs to root.
+ */
+export async function applyVolumes(dir: string, state: State): Promise<void> {
+  const annotations = { 'storageclass.kubernetes.io/is-default-class': 'true' };
+  const storageClass = {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: STORAGE_CLASS, annotations },
+    provisioner: 'kubernetes.io/no-provisioner',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  };
+  const volumes = VOLUMES.map((name) => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '20Gi' },
+      storageClassName: STORAGE_CLASS,
+      persistentVolumeReclaimPolicy: 'Retain',
+      local: { path: `/var/volumes/${name}` },
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [REAL_NODE] }] },
+          ],
+        },
       },
-    ],
-  });
+    },
+  }));
+  await kubectlApply(dir, state, { objects: [storageClass, ...volumes] });
 }
 
 interface RealNode {

@@ -1,5 +1,4 @@
 import { addressesOf } from './addresses';
-import { insideNode } from './namespaces';
 import { nodePaths } from './paths';
 import type { NodeState } from './state';
 
@@ -12,12 +11,4 @@ export function nodeApiServerArgs(dir: string, { block }: NodeState): readonly s
     `--kubelet-client-key=${at.clientKey}`,
     '--kubelet-preferred-address-types=InternalIP',
   ];
-}
-
-/** The controller manager makes volumes as folders of /tmp/hostpath_pv: in the node's mounts, that is a folder of the environment. */
-export function nodeControllerManager(dir: string) {
-  return {
-    args: ['--enable-hostpath-provisioner=true'],
-    within: () => insideNode(dir, ['mount']),
-  };
 }

@@ -28,10 +28,10 @@ show 5 /var/lib/containerd
 exec 3<&- 4<&- 5<&-
 
 # Where programs write by default: in the environment's folder instead of the machine's.
-mkdir -p /var/lib/kubelet /var/log /tmp/hostpath_pv
+mkdir -p /var/lib/kubelet /var/log /var/volumes
 mount --bind "$node/kubelet" /var/lib/kubelet
 mount --bind "$node/log" /var/log
-mount --bind "$volumes" /tmp/hostpath_pv
+mount --bind "$volumes" /var/volumes
 
 mount -t proc proc /proc
 # Mounts below it, such as a pod's volumes, reach the containers' namespaces.

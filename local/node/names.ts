@@ -12,3 +12,9 @@ export const PAUSE_IMAGE = 'kaito.local/pause:1';
 
 /** User of the registry. */
 export const REGISTRY_USER = 'kaito';
+
+/** The default one. */
+export const STORAGE_CLASS = 'local';
+
+/** PersistentVolumes of the node, and their folders. A released one is not used again, so there are more than are used at once. */
+export const VOLUMES: readonly string[] = Array.from({ length: 16 }, (_, i) => `volume-${i + 1}`);

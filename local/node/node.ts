@@ -23,7 +23,7 @@ import {
 } from './configuration';
 import { takeImageStore } from './image-store';
 import { diskWarning } from './machine';
-import { REAL_NODE, REGISTRY_USER } from './names';
+import { REAL_NODE, REGISTRY_USER, VOLUMES } from './names';
 import { disconnectNode, reserveBlock } from './network';
 import { makePauseArchive } from './pause';
 import { nodePaths } from './paths';
@@ -81,7 +81,8 @@ async function writeFiles(dir: string, state: State, node: NodeState): Promise<v
     nodeName: REAL_NODE,
   };
   const hosts = path.join(at.registryHosts, facts.addresses.registry);
-  for (const folder of [at.bin, at.kubelet, at.log, at.volumes, at.cni, hosts, at.registryData]) {
+  const volumes = VOLUMES.map((name) => path.join(at.volumes, name));
+  for (const folder of [at.bin, at.kubelet, at.log, ...volumes, at.cni, hosts, at.registryData]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   const files: readonly (readonly [file: string, content: string])[] = [

@@ -189,7 +189,7 @@ describe('an environment with a real node', () => {
 async function tracesOf(dir: string, hostAddress: string): Promise<readonly string[]> {
   const block = hostAddress.split('.')[1] ?? '';
   const itsOwn = new RegExp(`${dir}|\\bkaito-(node-)?${block}\\b|\\b10\\.${block}\\.`);
-  const anyNodes = /kubelet|containerd|hostpath_pv|kube-proxy|cni/;
+  const anyNodes = /kubelet|containerd|var.volumes|kube-proxy|cni/;
   const shown = await Promise.all([
     exec('ip', ['-oneline', 'address']),
     exec('ip', ['route']),
@@ -197,7 +197,7 @@ async function tracesOf(dir: string, hostAddress: string): Promise<readonly stri
     exec('findmnt', ['--list', '--noheadings', '--output', 'TARGET,SOURCE']),
     exec('find', ['/sys/fs/cgroup', '-maxdepth', '2', '-name', 'kaito-node-*']),
   ]);
-  const folders = ['/var/lib/kubelet', '/var/log/pods', '/run/containerd', '/tmp/hostpath_pv'];
+  const folders = ['/var/lib/kubelet', '/var/log/pods', '/run/containerd', '/var/volumes'];
   const left = await Promise.all(
     folders.map((folder) =>
       access(folder).then(

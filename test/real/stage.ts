@@ -23,7 +23,10 @@ const CLOSE_WITHIN_MS = 2 * 60_000;
  * Brings up an environment with a real node, gives the node the images, and starts the product; after the tests of the file all of it
  * is gone. `KAITO_TEST_DIR` names an environment to use, and to leave up, instead: one that `npm run local -- up --real` made.
  */
-export function useRealStage(topic: string, variables: Readonly<Record<string, string>> = {}): () => RealStage {
+export function useRealStage(
+  topic: string,
+  variables: (node: RealStage['environment']['realNode']) => Readonly<Record<string, string>> = () => ({}),
+): () => RealStage {
   let opened: RealStage | undefined;
   let dir: string | undefined;
   const existing = process.env.KAITO_TEST_DIR;
@@ -43,7 +46,7 @@ export function useRealStage(topic: string, variables: Readonly<Record<string, s
     for (const image of [images.runtime, images.tools]) await provideImage(dir, image, image.name);
     // Where test/environment.ts looks for the environment of end-to-end tests.
     process.env.KAITO_TEST_CLUSTER = JSON.stringify(environment);
-    const stage = await Stage.open(topic, variables);
+    const stage = await Stage.open(topic, variables(realNode));
     opened = { stage, environment: { ...environment, realNode, kubeconfig }, images };
   }, OPEN_WITHIN_MS);
   afterAll(async () => {

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from typing import cast
 
-from kaito_runtime.outcome import Cause, RuntimeFailure
-
-DATASET_UNAVAILABLE = cast("Cause", "DatasetUnavailable")
-TRAINING_CRASHED = cast("Cause", "TrainingCrashed")
+from kaito_runtime.outcome import RuntimeFailure
 
 _MEMORY_TEXTS = (
     "can't allocate memory",
@@ -27,7 +23,7 @@ def invalid(message: str, remedy: str | None = None) -> RuntimeFailure:
 def dataset_unavailable(message: str) -> RuntimeFailure:
     """The dataset's server did not answer as it should; later it may."""
     return RuntimeFailure(
-        DATASET_UNAVAILABLE,
+        "DatasetUnavailable",
         message,
         remedy="Check that the server of tuning.input.urls answers from within the cluster; it is tried again.",
         retryable=True,
@@ -38,7 +34,7 @@ def interrupted(step: int, steps: int, *, saved: bool) -> RuntimeFailure:
     """The training was asked to stop."""
     kept = f"checkpoint-{step} is kept and the training goes on from it" if saved else "no checkpoint was due yet"
     return RuntimeFailure(
-        TRAINING_CRASHED,
+        "TrainingCrashed",
         f"the training was told to stop (SIGTERM) at step {step} of {steps}; {kept}",
         remedy="Nothing to do: the training goes on when its pod is started again.",
         retryable=True,
@@ -60,7 +56,7 @@ def of_training(error: BaseException, *, method: str) -> RuntimeFailure:
         )
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     return RuntimeFailure(
-        TRAINING_CRASHED,
+        "TrainingCrashed",
         f"{type(error).__name__}: {error}\n" + "\n".join(lines[-_TRACEBACK_LINES:]),
         remedy="Read the log of the training pod; the training is tried again from its last checkpoint.",
         retryable=True,

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any
 
 from kaito_runtime.outcome import EXIT_FINAL, RuntimeFailure, log
-from kaito_runtime.tune.failures import TRAINING_CRASHED
 from kaito_runtime.tune.job import Job
 
 _POLL_SECONDS = 0.2
@@ -94,7 +93,7 @@ def _outcome(folder: Path, codes: list[int]) -> dict[str, Any]:
     reports = [_read(_report(folder, rank)) for rank in range(len(codes))]
     if not any(codes):
         if reports[0] is None:
-            raise RuntimeFailure(TRAINING_CRASHED, "rank 0 ended without a result", retryable=True)
+            raise RuntimeFailure("TrainingCrashed", "rank 0 ended without a result", retryable=True)
         return dict(reports[0])
     told = [(rank, report) for rank, report in enumerate(reports) if report and "cause" in report and codes[rank] != 0]
     # What one process lacks memory for, the others tell as a lost connection.
@@ -110,7 +109,7 @@ def _outcome(folder: Path, codes: list[int]) -> dict[str, Any]:
     rank, code = next((rank, code) for rank, code in enumerate(codes) if code)
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     hint = "; the node's memory may be used up" if code == -signal.SIGKILL else ""
-    raise RuntimeFailure(TRAINING_CRASHED, f"rank {rank} {how}{hint}", retryable=True)
+    raise RuntimeFailure("TrainingCrashed", f"rank {rank} {how}{hint}", retryable=True)
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

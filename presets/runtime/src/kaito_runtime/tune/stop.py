@@ -7,7 +7,6 @@ import signal
 from types import FrameType
 
 from kaito_runtime.outcome import EXIT_RETRY, RuntimeFailure, log, report_failure
-from kaito_runtime.tune.failures import TRAINING_CRASHED
 
 
 class StopRequest:
@@ -32,7 +31,7 @@ class StopRequest:
             return
         log("told to stop (SIGTERM) before the training began")
         report_failure(
-            RuntimeFailure(TRAINING_CRASHED, "told to stop (SIGTERM) before the training began", retryable=True)
+            RuntimeFailure("TrainingCrashed", "told to stop (SIGTERM) before the training began", retryable=True)
         )
         # Not an exception: libraries' own handlers could swallow it in the middle of a download.
         os._exit(EXIT_RETRY)

@@ -1,0 +1,24 @@
+/** What the projects of jest.config.cjs and jest.real.config.cjs have in common: tests are TypeScript, compiled by swc. */
+const project = (displayName, folders, more = {}) => ({
+  displayName,
+  rootDir: __dirname,
+  testEnvironment: 'node',
+  testMatch: folders.map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`),
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/.local'],
+  snapshotFormat: { escapeString: false, printBasicPrototype: false },
+  ...more,
+});
+
+const common = {
+  reporters: ['default', '<rootDir>/local/plain-reporter.cjs'],
+  // End-to-end files share one environment, and each runs a product that serves all of it.
+  maxWorkers: 1,
+};
+
+module.exports = { project, common };
