@@ -44,8 +44,8 @@ UNUSED = (
     "bitsandbytes/libbitsandbytes_cuda*",
     "bitsandbytes/libbitsandbytes_rocm*",
     "bitsandbytes/libbitsandbytes_xpu*",
+    # Its metadata stays: torch asks for triton, and pip would install it again.
     "triton",
-    "triton-*.dist-info",
 )
 
 
