@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kaito_runtime.serve.vllm_process import VllmProcess, failure_of
+from kaito_runtime.serve.vllm_process import VllmProcess, failure_of, refused_parsers
 
 PREFIX = "(EngineCore pid=7) ERROR 11-22 02:00:00 [core.py:1] "
 
@@ -80,3 +80,22 @@ def test_hands_on_what_vllm_says_and_keeps_the_end(capfd: pytest.CaptureFixture[
         process.wait()
     assert told.value.cause == "InvalidInput"
     assert "unrecognized arguments: --no-such-flag-of-vllm" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        (
+            "TypeError: --tool-call-parser llama3_json cannot be used with the tokenizer of '/w': no bot token",
+            ["tool-call-parser", "enable-auto-tool-choice"],
+        ),
+        (
+            "TypeError: --tool-call-parser a and --reasoning-parser b cannot be used with the tokenizer of '/w': x",
+            ["tool-call-parser", "reasoning-parser", "enable-auto-tool-choice"],
+        ),
+        ("TypeError: --reasoning-parser b cannot be used with the tokenizer of '/w': x", ["reasoning-parser"]),
+        ("TypeError: something else", []),
+    ],
+)
+def test_parsers_that_the_tokenizer_does_not_suit_are_named(line: str, flags: list[str]) -> None:
+    assert refused_parsers(failure_of(1, [line])) == flags

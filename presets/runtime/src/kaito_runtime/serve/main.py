@@ -17,7 +17,7 @@ from kaito_runtime.serve.config_file import take_kaito_flags
 from kaito_runtime.serve.flags import Flags
 from kaito_runtime.serve.hub import PATTERNS, download, gib
 from kaito_runtime.serve.progress import Progress
-from kaito_runtime.serve.vllm_process import VllmProcess
+from kaito_runtime.serve.vllm_process import VllmProcess, refused_parsers
 from kaito_runtime.serve.waiting import WaitingServer
 
 PORT = 5000
@@ -61,7 +61,20 @@ def serve(arguments: Sequence[str]) -> None:
     apply_adapters(flags, adapters, strengths, folder, Path(tempfile.gettempdir()) / "kaito-adapters")
     if "headless" not in flags:
         flags.add("middleware", MIDDLEWARE)
-    process = VllmProcess([str(folder or model), *flags.arguments()], environment())
+    try:
+        run_vllm(str(folder or model), flags, stop)
+    except RuntimeFailure as failure:
+        refused = refused_parsers(failure)
+        if not refused:
+            raise
+        # Parsers are chosen by architecture, and a model's tokenizer may lack the tokens of its family.
+        log(f"this model is served without {', '.join(f'--{name}' for name in refused)}: {failure.message}")
+        flags.remove(*refused)
+        run_vllm(str(folder or model), flags, stop)
+
+
+def run_vllm(model: str, flags: Flags, stop: Stop) -> None:
+    process = VllmProcess([model, *flags.arguments()], environment())
     stop.hand_to(process)
     process.wait()
 

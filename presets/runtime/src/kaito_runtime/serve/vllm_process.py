@@ -38,6 +38,9 @@ _KNOWN: tuple[tuple[re.Pattern[str], Cause, bool], ...] = (
     (re.compile(r"ValueError: .*(LoRA|lora|adapter)"), "InvalidInput", False),
     (re.compile(r"Model architectures .* (are not|failed to be)|not supported for now"), "NotSupported", False),
 )
+_REFUSED_PARSERS = re.compile(
+    r"(--[a-z-]+-parser \S+(?: and --[a-z-]+-parser \S+)?) cannot be used with the tokenizer"
+)
 _OOM_REMEDY = "Lower max-model-len, take fewer or smaller adapters, or choose a size with more GPU memory."
 _ERROR = re.compile(r"(?:^|[\s|])((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Exit)\b.*|\S+: error: .*)$")
 # `(EngineCore pid=1) ERROR 11-22 02:00:00 [core.py:1] `, `ERROR 11-22 …`
@@ -105,6 +108,15 @@ def failure_of(code: int, lines: Sequence[str]) -> RuntimeFailure:
             return RuntimeFailure(cause, f"vLLM: {_detailed(told, plain)}", remedy=remedy, retryable=retryable)
     reason = _first_cause(errors) or "; ".join(line.strip() for line in plain[-5:]) or "it said nothing"
     return RuntimeFailure("CrashLoop", redact(f"vLLM ended with {_ending(code)}: {reason}"), retryable=True)
+
+
+def refused_parsers(failure: RuntimeFailure) -> list[str]:
+    """Flags without which vLLM would start: parsers that need tokens which the model's tokenizer lacks; vLLM 0.32 ends on them."""
+    told = _REFUSED_PARSERS.search(failure.message)
+    if told is None:
+        return []
+    names = re.findall(r"--([a-z-]+)", told.group(1))
+    return [*names, "enable-auto-tool-choice"] if "tool-call-parser" in names else names
 
 
 def _first_cause(errors: Sequence[str]) -> str | None:
