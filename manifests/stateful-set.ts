@@ -46,7 +46,7 @@ export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
     automountServiceAccountToken: false,
     // A Service named `vllm` would set VLLM_PORT, which vLLM takes for its own setting.
     enableServiceLinks: false,
-    securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
+    securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...weights.ownership },
     ...affinity(workspace, candidate),
     tolerations: tolerations(candidate, configuration),
     ...pullSecrets(configuration.imagePullSecrets ?? [], weights.imagePullSecrets, adapters.imagePullSecrets),

@@ -1,4 +1,4 @@
-import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type { V1Container, V1EnvVar, V1PodSecurityContext, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import type { Candidate } from '../api/workflow';
 import type { Workspace } from '../api/workspace';
 import type { Model } from '../presets/types';
@@ -13,6 +13,9 @@ const LOCAL_WEIGHTS_VOLUME = 'model-weights-hostpath';
 
 const WEIGHTS = 'weights';
 
+/** Group that volumes are given to; the number means nothing to any image. */
+export const VOLUME_GROUP = 10_000;
+
 /** The init container that copies the weights of a private preset. */
 export const WEIGHTS_CONTAINER = pullerName(WEIGHTS);
 
@@ -25,6 +28,8 @@ export interface WeightsParts {
   readonly volumes: readonly V1Volume[];
   readonly volumeMounts: readonly V1VolumeMount[];
   readonly imagePullSecrets: readonly string[];
+  /** Makes a disk of the pod's own writable for an image that does not run as root. */
+  readonly ownership?: Pick<V1PodSecurityContext, 'fsGroup' | 'fsGroupChangePolicy'>;
 }
 
 /** Room for the weights, which `serve` or `tune` downloads from the hub; or the weights themselves, from a private image or from the node. */
@@ -43,7 +48,13 @@ export function weightsParts(input: {
     case 'node':
       return onTheNode();
     case 'hub':
-      return { initContainers: [], volumes: [room(input)], volumeMounts: [mount], imagePullSecrets: [] };
+      return {
+        initContainers: [],
+        volumes: [room(input)],
+        volumeMounts: [mount],
+        imagePullSecrets: [],
+        ...ownershipOf(room(input)),
+      };
     case 'image': {
       const { image, imagePullSecrets, path } = source;
       if (configuration.imageVolumes === true) return asVolume(image, imagePullSecrets, path);
@@ -56,6 +67,7 @@ export function weightsParts(input: {
         volumes: [room(input), ...pulled.volumes],
         volumeMounts: [mount],
         imagePullSecrets,
+        ...ownershipOf(room(input)),
       };
     }
   }
@@ -115,6 +127,12 @@ function room({
       },
     },
   };
+}
+
+/** An emptyDir is anybody's; a new disk is root's. */
+function ownershipOf(volume: V1Volume): Pick<WeightsParts, 'ownership'> {
+  if (volume.ephemeral === undefined) return {};
+  return { ownership: { fsGroup: VOLUME_GROUP, fsGroupChangePolicy: 'OnRootMismatch' } };
 }
 
 /** Without the folder the pod doesn't start, and its events say so. */

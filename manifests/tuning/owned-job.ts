@@ -3,6 +3,7 @@ import type { TuningPlan } from '../../api/workflow';
 import type { Workspace } from '../../api/workspace';
 import { type Job, ownedMeta } from '../objects';
 import { ANNOTATION_RENDERED_HASH, renderedHash } from '../owned-stateful-set';
+import { VOLUME_GROUP } from '../weights';
 
 /** `TuningPlan.hash` of the training that the Job is for; a Job with another value is for another training. */
 export const ANNOTATION_TRAINING_HASH = 'kaito.sh/training-hash';
@@ -31,7 +32,7 @@ export const POD_DEFAULTS = {
   enableServiceLinks: false,
   securityContext: {
     seccompProfile: { type: 'RuntimeDefault' },
-    fsGroup: 10_000,
+    fsGroup: VOLUME_GROUP,
     // Without it each start would walk through all checkpoints.
     fsGroupChangePolicy: 'OnRootMismatch',
   },

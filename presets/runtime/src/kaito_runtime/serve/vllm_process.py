@@ -111,7 +111,7 @@ def failure_of(code: int, lines: Sequence[str]) -> RuntimeFailure:
 
 
 def refused_parsers(failure: RuntimeFailure) -> list[str]:
-    """Flags without which vLLM would start: parsers that need tokens which the model's tokenizer lacks; vLLM 0.32 ends on them."""
+    """Flags without which vLLM would start: parsers that need tokens which the tokenizer lacks; vLLM 0.32 ends on them."""
     told = _REFUSED_PARSERS.search(failure.message)
     if told is None:
         return []
