@@ -1,1 +1,2 @@
 export { workspace } from './workspace';
+export { coordinator } from './coordinator/coordinator';
