@@ -28,7 +28,7 @@ const zones = FOLDERS.flatMap((target) =>
 );
 
 export default tseslint.config(
-  { ignores: ['node_modules', '.local', 'coverage', '**/*.cjs', '**/*.mjs'] },
+  { ignores: ['node_modules', '.local', '.local-real', 'coverage', '**/*.cjs', '**/*.mjs'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

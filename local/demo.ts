@@ -5,12 +5,15 @@ import { Command } from 'commander';
 
 import { ANNOTATION_RETRY } from '../api/labels';
 import type { Workspace } from '../api/workspace';
-import { DEFAULT_DIR, PRODUCT_MANIFESTS, WELL_KNOWN_PORTS } from './defaults';
+import { DEFAULT_DIR, PRODUCT_MANIFESTS, REAL_DIR, WELL_KNOWN_PORTS } from './defaults';
 import type { Child } from './demo/child';
+import type { Cleanup } from './demo/cleanup';
+import { follow, isReady } from './demo/follow';
 import { kubectlOf, type Kubectl } from './demo/kubectl';
 import { startProduct } from './demo/product';
-import { Progress, isJudged, seconds } from './demo/progress';
-import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whatToDo, whyNotReady } from './demo/words';
+import { seconds } from './demo/progress';
+import { playReal } from './demo/real';
+import { NotReadyError, command, heading, howToGoOn, indented, say, shown, whatToDo } from './demo/words';
 import { down, status, up, type Environment } from './environment';
 
 /** The quick start's manifest, and the Workspace that it makes. */
@@ -21,17 +24,22 @@ const NAME = 'workspace-phi-3-mini';
 const READY_WITHIN_MS = 180_000;
 const GONE_WITHIN = '60s';
 
-/** How to end what was brought up, in the order in which it was. */
-type Cleanup = (() => Promise<unknown>)[];
-
 /** Shows the quick start on this machine; stays until Ctrl-C, and leaves nothing running. */
 async function main(): Promise<void> {
   const program = new Command('demo')
     .description("KAITO's quick start on this machine: a real control plane, simulated nodes and pods.")
-    .option('--dir <folder>', 'where the environment keeps its state', DEFAULT_DIR)
+    .option(
+      '--dir <folder>',
+      `where the environment keeps its state (default: ${shown(DEFAULT_DIR)}, with --real ${shown(REAL_DIR)})`,
+    )
+    .option(
+      '--real',
+      'with real containers: a tiny model is served, tuned, and served with its adapter (Linux, root)',
+      false,
+    )
     .option('--exit', 'tear down after success instead of waiting for Ctrl-C', false)
     .parse();
-  const options = program.opts<{ dir: string; exit: boolean }>();
+  const options = program.opts<{ dir?: string; exit: boolean; real: boolean }>();
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort(new Error('interrupted'));
@@ -39,7 +47,9 @@ async function main(): Promise<void> {
 
   const cleanup: Cleanup = [];
   try {
-    const product = await play(options.dir, cleanup, interrupted.signal);
+    const product = options.real
+      ? await playReal(options.dir ?? REAL_DIR, cleanup, interrupted.signal)
+      : await play(options.dir ?? DEFAULT_DIR, cleanup, interrupted.signal);
     if (!options.exit) {
       say('\n  Ctrl-C ends it all.');
       await Promise.race([untilAborted(interrupted.signal), product.ended]);
@@ -88,7 +98,10 @@ async function play(dir: string, cleanup: Cleanup, signal: AbortSignal): Promise
   if (created && stays)
     cleanup.push(() => kubectl('delete', 'workspace', NAME, '--ignore-not-found', `--timeout=${GONE_WITHIN}`));
   const appliedAt = Date.now();
-  const workspace = await Promise.race([follow(kubectl, environment, signal), product.ended]);
+  const workspace = await Promise.race([
+    follow(kubectl, environment, { name: NAME, isDone: isReady, withinMs: READY_WITHIN_MS, signal }),
+    product.ended,
+  ]);
   const readyAt = Date.now();
 
   say(heading('4. As the quick start shows it'));
@@ -163,42 +176,6 @@ async function apply(kubectl: Kubectl, signal: AbortSignal): Promise<boolean> {
     await runShown('annotate', '--overwrite', 'workspace', NAME, `${ANNOTATION_RETRY}=${Date.now()}`);
   }
   return applied.includes('created');
-}
-
-/** Shows the Workspace's way until it is Ready. */
-async function follow(kubectl: Kubectl, environment: Environment, signal: AbortSignal): Promise<Workspace> {
-  const late = AbortSignal.timeout(READY_WITHIN_MS);
-  const progress = new Progress(process.stdout);
-  let last: Workspace | undefined;
-  try {
-    for await (const workspace of kubectl.watch(NAME, AbortSignal.any([signal, late]))) {
-      last = workspace;
-      progress.show(workspace);
-      if (isReady(workspace)) {
-        progress.end('done');
-        return workspace;
-      }
-      const state = isJudged(workspace) ? workspace.status?.state : undefined;
-      if (state === 'Failed' || state === 'Cancelled') {
-        throw new NotReadyError(
-          whyNotReady(workspace, environment, `The Workspace is ${state}; waiting does not mend that.`),
-        );
-      }
-    }
-    throw new Error(`the watch of ${NAME} ended`);
-  } catch (error) {
-    progress.end('failed');
-    if (!late.aborted || signal.aborted) throw error;
-    const what = `The Workspace was not Ready within ${READY_WITHIN_MS / 1_000} s.`;
-    throw new NotReadyError(whyNotReady(last, environment, what), { cause: error });
-  }
-}
-
-/** Every condition holds, for the Workspace as it is now. */
-function isReady(workspace: Workspace): boolean {
-  const { state, step, conditions = [] } = workspace.status ?? {};
-  const holds = conditions.length > 0 && conditions.every((condition) => condition.status === 'True');
-  return isJudged(workspace) && state === 'Ready' && step?.name === 'Ready' && holds;
 }
 
 async function end(cleanup: Cleanup): Promise<void> {

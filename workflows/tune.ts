@@ -2,7 +2,7 @@
  * The way of a tuning Workspace: data, machines, training, push, release. What is done is not done again: a trained adapter is kept on its volume
  * until it is pushed, and after that nothing is left to do.
  */
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { ActivityFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
 import type { Failure } from '../api/causes';
 import type { Plan, PushOutcome, TrainingReleaseReason, TuningPlan } from '../api/workflow';
 import { acquireMachines } from './acquire-machines';
@@ -61,12 +61,13 @@ async function push(record: WorkspaceRecord, plan: Plan, patienceMs: number): Pr
 }
 
 async function pushWithin(patienceMs: number, record: WorkspaceRecord, plan: Plan): Promise<PushOutcome | 'late'> {
+  const scope = new CancellationScope({ cancellable: true, timeout: patienceMs });
   try {
-    return await CancellationScope.withTimeout(patienceMs, () =>
-      activities('push adapter').pushAdapter({ ...record.input(), plan }),
-    );
+    return await scope.run(() => activities('push adapter').pushAdapter({ ...record.input(), plan }));
   } catch (error) {
-    if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error;
+    // Told to stop, it has stopped, whatever it says: it may just have failed by itself.
+    const isLate = scope.consideredCancelled && !CancellationScope.current().consideredCancelled;
+    if (!isLate || !(error instanceof ActivityFailure || error instanceof CancelledFailure)) throw error;
     return 'late';
   }
 }

@@ -166,12 +166,14 @@ async function untilJob(
   context: StepContext,
   isDone: (job: JobHealth) => boolean,
 ): Promise<JobEnd> {
+  // Asked here: what the caches call back runs outside the activity's context.
+  const { attempt } = Context.current().info;
   const lossOf = watchLoss(deps, candidate.nodeCount);
   let lastTrouble: string | undefined;
   const look = (): JobEnd | undefined => {
     const objects = deps.world.owned(ref);
     const job = observeTraining(workspace, objects);
-    if (job.phase === 'failed') throw new CauseError(bounded(job.failure));
+    if (job.phase === 'failed') throw new CauseError(bounded(job.failure, attempt));
     if (isDone(job)) return { kind: 'done' };
     const what = lossOf(
       observe(workspace, candidate.nodeCount, objects),
@@ -194,8 +196,8 @@ async function untilJob(
 /** Causes that trying again won't mend, because the same training would meet them again. */
 const SAME_AGAIN: ReadonlySet<Cause> = new Set(['OutOfMemory']);
 
-function bounded(failure: Failure): Failure {
-  const isFinal = SAME_AGAIN.has(failure.cause) || Context.current().info.attempt >= MOST_ATTEMPTS;
+function bounded(failure: Failure, attempt: number): Failure {
+  const isFinal = SAME_AGAIN.has(failure.cause) || attempt >= MOST_ATTEMPTS;
   return isFinal ? { ...failure, isFinal } : failure;
 }
 

@@ -17,15 +17,18 @@ export function productVariables(environment: Environment): Readonly<Record<stri
 /** Runs `npm start`, or one role of it, against the environment; returns when it is at work. */
 export function startProduct(
   environment: Environment,
-  options: Pick<ChildSpec, 'signal' | 'preload'> & { readonly role?: 'worker' | 'bridge' },
+  options: Pick<ChildSpec, 'signal' | 'preload'> & {
+    readonly role?: 'worker' | 'bridge';
+    readonly variables?: Readonly<Record<string, string>>;
+  },
 ): Promise<Child> {
-  const { role, ...rest } = options;
+  const { role, variables = {}, ...rest } = options;
   return startChild({
     ...rest,
     name: role ?? 'product',
     entry: path.join(ROOT, 'workers', 'start.ts'),
     args: role === undefined ? [] : ['--role', role],
-    env: productVariables(environment),
+    env: { ...productVariables(environment), ...variables },
     logFile: path.join(environment.logs, `${role ?? 'product'}.log`),
   });
 }

@@ -61,7 +61,8 @@ export class Progress {
     this.#status = workspace.status;
     if (this.#out.isTTY) this.#draw();
     // The last step has nothing to wait for: its end is all there is to tell.
-    else if (next.step !== 'Ready') this.#out.write(`  … ${line(next, this.#elapsed(), told(next))}\n`);
+    else if (next.step !== 'Ready' && next.step !== 'Succeeded')
+      this.#out.write(`  … ${line(next, this.#elapsed(), told(next))}\n`);
   }
 
   /** Ends the display; the step that runs stays as done or as failed. */

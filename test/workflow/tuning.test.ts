@@ -176,6 +176,24 @@ describe('a push that the registry refuses', () => {
     }));
 });
 
+it('a push that fails just when it is late goes on without the machines as well', () =>
+  harness.run(async (subject) => {
+    subject.steps.tuning = { ...PLAN, push: { image: 'r/a:1', secret: 's', patienceMs: 200 } };
+    const first = subject.steps.hold('pushAdapter', { whenCancelled: 'finish' });
+    await subject.look();
+    await first.cancelled;
+    first.fail(passingFailure('RegistryDenied', '1ms'));
+    await until('it is done', () => subject.steps.calls.includes('releaseTrainingMachines succeeded'));
+    await subject.atRest();
+
+    expect(subject.steps.calls.slice(-4)).toEqual([
+      'pushAdapter',
+      'releaseTrainingMachines pushing',
+      'pushAdapter',
+      'releaseTrainingMachines succeeded',
+    ]);
+  }));
+
 describe('a tuning is cancelled', () => {
   it.each(['checkDataset', 'prepareData', 'trainAdapter', 'pushAdapter', 'releaseTrainingMachines'] as const)(
     'in %s: the step stops, then everything bought is released',
