@@ -151,7 +151,8 @@ export interface TuningPlan {
   /** Where to push; absent when the results stay on a volume, or are pushed already. */
   readonly push?: {
     readonly image: string;
-    readonly secret: string;
+    /** Secret of type kubernetes.io/dockerconfigjson. */
+    readonly secretName: string;
     /** How long the training's machines are kept for the push, milliseconds. */
     readonly patienceMs: number;
   };

@@ -54,10 +54,10 @@ export async function planTuning(
   const isTrained = claim?.isThere !== false && hasTrained(deps, workspace, hash);
   const { tuning: done } = workspace.status ?? {};
   const isPushed = isTrained && done?.hash === hash && done.image === output.image && done.digest !== undefined;
-  const { image, imagePushSecret: secret } = output;
+  const { image, imagePushSecret: secretName } = output;
   refuseFleetingVolume(workspace);
-  if (image !== undefined && secret !== undefined && !isPushed && !isTrained) {
-    await checkPushSecret(deps, { namespace, name: secret }, signal);
+  if (image !== undefined && secretName !== undefined && !isPushed && !isTrained) {
+    await checkPushSecret(deps, { namespace, name: secretName }, signal);
   }
   return {
     tuning: {
@@ -67,9 +67,9 @@ export async function planTuning(
       isTrained: isTrained || isPushed,
       ...(claim !== undefined && { claim: claim.claim }),
       ...(image !== undefined &&
-        secret !== undefined &&
+        secretName !== undefined &&
         !isPushed && {
-          push: { image, secret, patienceMs: deps.tuning.pushPatienceMs },
+          push: { image, secretName, patienceMs: deps.tuning.pushPatienceMs },
         }),
     },
     config,

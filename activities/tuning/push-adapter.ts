@@ -42,7 +42,7 @@ export function createPushAdapter(deps: Dependencies): (input: Input) => Promise
       const following = context.follow(workspace, () => ({ plan, message }));
       let result: z.infer<typeof resultSchema>;
       try {
-        await checkPushSecret(deps, { namespace, name: push.secret }, context.signal);
+        await checkPushSecret(deps, { namespace, name: push.secretName }, context.signal);
         const job = pushJob({ workspace, tuning, configuration: deps.workload });
         await ensureJob(deps, workspace, job, 'failed', context);
         await untilPushed(deps, workspace, context);

@@ -32,7 +32,7 @@ export function pushJob(input: {
   const { workspace, tuning, configuration } = input;
   const { namespace, name } = workspace.metadata;
   if (tuning.push === undefined) throw new Error(`the plan of Workspace '${namespace}/${name}' has nothing to push`);
-  const { image, secret } = tuning.push;
+  const { image, secretName } = tuning.push;
   const spec: V1JobSpec = {
     completions: 1,
     parallelism: 1,
@@ -66,7 +66,7 @@ export function pushJob(input: {
             securityContext: { allowPrivilegeEscalation: false },
           },
         ],
-        volumes: [resultsVolume(workspace, tuning), credentialsVolume(CREDENTIALS_VOLUME, [secret])],
+        volumes: [resultsVolume(workspace, tuning), credentialsVolume(CREDENTIALS_VOLUME, [secretName])],
       },
     },
   };

@@ -1,11 +1,20 @@
 /**
  * The kinds of lives whose histories are kept in `histories/`: whatever the workflow code becomes, it has to be able to go on with them.
  */
+import type { TuningPlan } from '../../api/workflow';
 import { candidate, finalFailure, passingFailure, unavailable } from './fake-steps';
 import { backsOff, ended, scheduled, until, type Subject } from './harness';
 
 /** The server of the recording suggests continue-as-new at this many events, so that such a history stays readable. */
 export const SUGGEST_CONTINUE_AS_NEW_AT = 100;
+
+const TUNING: TuningPlan = {
+  method: 'lora',
+  hash: 'abc',
+  outputDirectory: '/mnt/results',
+  isTrained: false,
+  push: { image: 'r/a:1', secretName: 's', patienceMs: 600_000 },
+};
 
 /** Each ends with its run over, or at rest. */
 export const SCENARIOS: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
@@ -76,6 +85,45 @@ export const SCENARIOS: Readonly<Record<string, (subject: Subject) => Promise<vo
 
   async 'cancelled-at-rest'(subject) {
     await subject.becomeReady();
+    await subject.handle.cancel();
+    await ended(subject);
+  },
+
+  async tuned(subject) {
+    subject.steps.tuning = TUNING;
+    subject.steps.once('pushAdapter', () => {
+      throw passingFailure('RegistryUnavailable', '1ms');
+    });
+    await subject.look();
+    await subject.atRest();
+  },
+
+  async 'tuning-failed-then-retried'(subject) {
+    subject.steps.tuning = TUNING;
+    subject.steps.once('trainAdapter', () => {
+      throw finalFailure('OutOfMemory', { uid: 'uid-1', generation: 1 });
+    });
+    await subject.look();
+    await subject.atRest();
+    await subject.retry();
+    await until('it is done', async () => (await subject.status())?.state === 'Succeeded');
+    await subject.atRest();
+  },
+
+  async 'pushed-late'(subject) {
+    subject.steps.tuning = { ...TUNING, push: { image: 'r/a:1', secretName: 's', patienceMs: 200 } };
+    const push = subject.steps.hold('pushAdapter');
+    await subject.look();
+    await push.cancelled;
+    await until('it is done', async () => (await subject.status())?.state === 'Succeeded');
+    await subject.atRest();
+  },
+
+  async 'tuning-cancelled'(subject) {
+    subject.steps.tuning = TUNING;
+    const training = subject.steps.hold('trainAdapter');
+    await subject.look();
+    await training.entered;
     await subject.handle.cancel();
     await ended(subject);
   },

@@ -14,7 +14,7 @@ const PLAN: TuningPlan = {
   hash: 'abc',
   outputDirectory: '/mnt/results',
   isTrained: false,
-  push: { image: 'registry.example.com/adapter:1', secret: 'push', patienceMs: 600_000 },
+  push: { image: 'registry.example.com/adapter:1', secretName: 'push', patienceMs: 600_000 },
 };
 
 const TRAINING = ['checkDataset', 'acquireMachines A100', 'prepareData A100', 'trainAdapter A100'];
@@ -158,7 +158,7 @@ describe('a push that the registry refuses', () => {
 
   it('goes on without the machines when it takes long', () =>
     harness.run(async (subject) => {
-      subject.steps.tuning = { ...PLAN, push: { image: 'r/a:1', secret: 's', patienceMs: 200 } };
+      subject.steps.tuning = { ...PLAN, push: { image: 'r/a:1', secretName: 's', patienceMs: 200 } };
       const first = subject.steps.hold('pushAdapter');
       await subject.look();
       await first.cancelled;
@@ -178,7 +178,7 @@ describe('a push that the registry refuses', () => {
 
 it('a push that fails just when it is late goes on without the machines as well', () =>
   harness.run(async (subject) => {
-    subject.steps.tuning = { ...PLAN, push: { image: 'r/a:1', secret: 's', patienceMs: 200 } };
+    subject.steps.tuning = { ...PLAN, push: { image: 'r/a:1', secretName: 's', patienceMs: 200 } };
     const first = subject.steps.hold('pushAdapter', { whenCancelled: 'finish' });
     await subject.look();
     await first.cancelled;

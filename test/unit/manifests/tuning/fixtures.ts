@@ -20,7 +20,7 @@ export const TUNING_PLAN: TuningPlan = {
   claim: { name: 'tune-phi-3-results', storageClassName: 'standard', sizeGiB: 20 },
   outputDirectory: '/mnt/results',
   isTrained: false,
-  push: { image: 'registry.example/adapters/phi-3:1', secret: 'push', patienceMs: 300_000 },
+  push: { image: 'registry.example/adapters/phi-3:1', secretName: 'push', patienceMs: 300_000 },
 };
 
 /** A Workspace that tunes; `over` replaces fields of `tuning`. */

@@ -80,7 +80,7 @@ describe('the Job that pushes', () => {
     expect(hash({ tuning: { ...TUNING_PLAN, isTrained: true } })).toBe(before);
     const changed = [
       hash({ tuning: { ...TUNING_PLAN, hash: 'b2'.repeat(32) } }),
-      hash({ tuning: { ...TUNING_PLAN, push: { ...push!, secret: 'other' } } }),
+      hash({ tuning: { ...TUNING_PLAN, push: { ...push!, secretName: 'other' } } }),
       hash({ tuning: { ...TUNING_PLAN, push: { ...push!, image: 'registry.example/adapters/phi-3:2' } } }),
     ];
     expect(new Set([before, ...changed]).size).toBe(4);
