@@ -59,6 +59,13 @@ export interface ClusterSpec {
   readonly vnetIsSerial?: boolean;
 }
 
+export interface ClusterState {
+  readonly provisioningState?: string;
+  readonly powerState?: 'Running' | 'Stopped';
+  /** Node auto-provisioning: `Auto` or `Manual`. Default: `Manual`. */
+  readonly nodeProvisioning?: 'Auto' | 'Manual';
+}
+
 /** Durations in milliseconds of the fake's clock. */
 export interface Timings {
   /** PUT of a new pool until it is `Succeeded` or `Failed`. Default: 200. */
@@ -86,7 +93,10 @@ export interface FakeArmOptions {
   readonly sizes?: readonly VmSize[];
   /** Makes nodes in a cluster. Default: nodes are only noted. */
   readonly nodes?: NodeMaker;
-  /** Sent with every answer about an unfinished operation; `none`: absent. Default: 1. */
+  /**
+   * Sent with every answer about an unfinished operation. Default: 1. `none`: absent, for quick tests with an
+   * `updateIntervalInMs` of their own; 0 is no use, the SDK takes it for absent.
+   */
   readonly retryAfterSeconds?: number | 'none';
   /** How a client learns the state of an operation; `none`: only by reading the pool. Default: `azure-asyncoperation`. */
   readonly operationHeader?: 'azure-asyncoperation' | 'location' | 'none';
@@ -124,6 +134,8 @@ export interface RecordedRequest {
   answeredAtMs?: number;
   /** As sent, in seconds from the answer on; undefined without the header. */
   retryAfterSeconds?: number;
+  /** Path of the operation that it began. */
+  operationPath?: string;
   /** The server's own bucket was empty, so this was refused. */
   throttledByBucket?: boolean;
 }
@@ -131,12 +143,14 @@ export interface RecordedRequest {
 /** By the last part of the path (a pool's name), by a pattern of the whole path, or by anything. */
 export type RequestMatch = string | RegExp | ((request: RecordedRequest) => boolean);
 
+/** Which of the requests or operations that match, counted from 1: one of them, from the first to the second, or each. Default: each. */
+export type Turn = number | readonly [from: number, to: number] | 'every';
+
 export interface Script {
   /**
-   * Rules for requests that match, oldest rule first. `nth`: only the nth such request, counted from 1 (a number), or each of
-   * them (`every`, the default).
+   * Rules for requests that match, oldest rule first; `*` is any method.
    */
-  on(method: string, match: RequestMatch, nth?: number | 'every'): RuleBuilder;
+  on(method: string, match: RequestMatch, turn?: Turn): RuleBuilder;
   /** Ends all rules. */
   clear(): void;
 }
@@ -175,14 +189,15 @@ export type OperationKind = 'create' | 'update' | 'delete' | 'abort' | 'deleteMa
 export type PoolMatch = string | RegExp | ((pool: Pool) => boolean);
 
 export interface Outcomes {
-  /** How operations that start from now on will end; the newest that matches is taken. `nth` as for {@link Script.on}. */
-  on(kind: OperationKind, match: PoolMatch, nth?: number | 'every'): OutcomeBuilder;
+  /** How operations that start from now on will end; the newest that matches is taken. */
+  on(kind: OperationKind, match: PoolMatch, turn?: Turn): OutcomeBuilder;
   /** Everything succeeds again. */
   clear(): void;
 }
 
 export interface OutcomeBuilder {
-  fails(error: ErrorBody, options?: { readonly afterMs?: number }): Rule;
+  /** `nodes`: so many machines came all the same. Default: as many as before. */
+  fails(error: ErrorBody, options?: { readonly afterMs?: number; readonly nodes?: number }): Rule;
   cancels(options?: { readonly afterMs?: number }): Rule;
   /** Runs until an abort or a deletion ends it. */
   neverEnds(): Rule;
@@ -246,8 +261,8 @@ export interface FakeArm {
   evict(name: string, cluster?: string): Promise<void>;
   /** Begins an operation of the whole cluster (`Updating`, `Upgrading`, `Stopping`, …) that locks it; call the result to end it. */
   beginClusterOperation(state: string, cluster?: string): () => void;
-  /** What GET says about the cluster. Default: `Succeeded`, `Running`. */
-  setCluster(state: { readonly provisioningState?: string; readonly powerState?: string }, cluster?: string): void;
+  /** What GET says about the cluster; at first `Succeeded` and `Running`. */
+  setCluster(state: ClusterState, cluster?: string): void;
   /** Tokens given so far become invalid. */
   rotateToken(): void;
   /** From now on a client need not know what the server told it earlier: its process was killed. */

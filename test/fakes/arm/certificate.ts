@@ -1,0 +1,94 @@
+import { createSign, generateKeyPairSync } from 'node:crypto';
+
+/** A private key and a certificate for it that says it is its own authority, both PEM. */
+export interface SelfSigned {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
+const COMMON_NAME = '2.5.4.3';
+const SUBJECT_ALT_NAME = '2.5.29.17';
+const BASIC_CONSTRAINTS = '2.5.29.19';
+const DAY_MS = 24 * 3_600_000;
+
+/** Valid for `127.0.0.1` and `localhost`, for a day. Node can sign but not make certificates, so the few bytes around the key are made here. */
+export function selfSigned(): SelfSigned {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const name = sequence(set(sequence(objectId(COMMON_NAME), text('fake Azure Resource Manager'))));
+  const algorithm = sequence(objectId(ECDSA_WITH_SHA256));
+  const body = sequence(
+    explicit(0, integer(2)), // X.509 version 3
+    integer(Date.now() % 0x7fff_ffff),
+    algorithm,
+    name,
+    sequence(time(Date.now() - DAY_MS), time(Date.now() + DAY_MS)),
+    name,
+    publicKey.export({ type: 'spki', format: 'der' }),
+    explicit(3, sequence(alternativeNames(), authority())),
+  );
+  const signature = createSign('sha256').update(body).sign(privateKey);
+  const whole = sequence(body, algorithm, tagged(0x03, Buffer.concat([Buffer.of(0), signature])));
+  const lines = whole.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+  };
+}
+
+function alternativeNames(): Buffer {
+  const names = sequence(tagged(0x82, Buffer.from('localhost')), tagged(0x87, Buffer.of(127, 0, 0, 1)));
+  return sequence(objectId(SUBJECT_ALT_NAME), tagged(0x04, names));
+}
+
+function authority(): Buffer {
+  const yes = tagged(0x01, Buffer.of(0xff));
+  return sequence(objectId(BASIC_CONSTRAINTS), yes, tagged(0x04, sequence(yes)));
+}
+
+/** Tag, length, content: DER (ITU-T X.690). */
+function tagged(tag: number, content: Buffer): Buffer {
+  const { length } = content;
+  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(tag, ...head), content]);
+}
+
+function sequence(...parts: readonly Buffer[]): Buffer {
+  return tagged(0x30, Buffer.concat(parts));
+}
+
+function set(...parts: readonly Buffer[]): Buffer {
+  return tagged(0x31, Buffer.concat(parts));
+}
+
+function explicit(number: number, content: Buffer): Buffer {
+  return tagged(0xa0 + number, content);
+}
+
+function integer(value: number): Buffer {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(value, 1);
+  // Shortest form, with the sign bit clear.
+  let start = 0;
+  while (start < 4 && bytes[start] === 0 && (bytes[start + 1] ?? 0) < 0x80) start += 1;
+  return tagged(0x02, bytes.subarray(start));
+}
+
+function text(value: string): Buffer {
+  return tagged(0x0c, Buffer.from(value));
+}
+
+function time(ms: number): Buffer {
+  return tagged(0x18, Buffer.from(`${new Date(ms).toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`));
+}
+
+function objectId(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const bytes = [first * 40 + second];
+  for (const part of rest) {
+    const septets = [part & 0x7f];
+    for (let left = part >> 7; left > 0; left >>= 7) septets.unshift((left & 0x7f) | 0x80);
+    bytes.push(...septets);
+  }
+  return tagged(0x06, Buffer.from(bytes));
+}
