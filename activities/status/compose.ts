@@ -165,8 +165,12 @@ function tuningOf({ tuning, plan }: Situation, { tuning: before }: WorkspaceStat
   return known === undefined ? {} : { tuning: known };
 }
 
-function adaptersOf({ plan }: Situation, { adapters: before }: WorkspaceStatus): Pick<WorkspaceStatus, 'adapters'> {
-  const adapters = plan === undefined ? before : plan.adapters;
+/** What the workload was applied with; a plan alone changes nothing of what is served. */
+function adaptersOf(
+  { plan, workload }: Situation,
+  { adapters: before }: WorkspaceStatus,
+): Pick<WorkspaceStatus, 'adapters'> {
+  const adapters = plan === undefined || workload === undefined ? before : plan.adapters;
   return adapters === undefined || adapters.length === 0 ? {} : { adapters: [...adapters] };
 }
 
