@@ -1,7 +1,7 @@
 /**
  * What all requests to Azure have in common: errors with all that the answer said, Retry-After, and patience with reads.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { wait } from './wait';
 import { AzureError, leavesOf } from './error-tree';
 
 /** An answer, as far as it is looked at here. */
@@ -70,13 +70,13 @@ export async function patiently<T>(read: () => Promise<T>, signal: AbortSignal):
       if (!(error instanceof AzureError) || signal.aborted) throw error;
       const { status, retryAfterMs } = error.report;
       if (status === 429) {
-        await delay(retryAfterMs ?? DEFAULT_RETRY_AFTER_MS, undefined, { signal });
+        await wait(retryAfterMs ?? DEFAULT_RETRY_AFTER_MS, signal);
         continue;
       }
       const passes = status === undefined || status === 408 || status >= 500;
       failed += 1;
       if (!passes || failed >= READ_TRIES) throw error;
-      await delay(Math.max(retryAfterMs ?? 0, FIRST_PAUSE_MS * 2 ** (failed - 1)), undefined, { signal });
+      await wait(Math.max(retryAfterMs ?? 0, FIRST_PAUSE_MS * 2 ** (failed - 1)), signal);
     }
   }
 }

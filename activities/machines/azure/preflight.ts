@@ -3,7 +3,7 @@
  * is, and what to do.
  */
 import type { AgentPool, ManagedCluster } from '@azure/arm-containerservice';
-import { setTimeout as delay } from 'node:timers/promises';
+import { wait } from './wait';
 import type { InFlight } from '../../../api/coordination';
 import { CauseError } from '../../../api/causes';
 import type { PoolVariant } from '../../../manifests/agent-pool';
@@ -216,7 +216,7 @@ async function checkQuota(check: VariantCheck, signal: AbortSignal): Promise<Ver
       });
     if (tight === undefined) return undefined;
     progress(`waiting to see what ${others.length} other Workspaces leave of the quota ${tight.name}`);
-    await delay(pollMs, undefined, { signal });
+    await wait(pollMs, signal);
   }
 }
 

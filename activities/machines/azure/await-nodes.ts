@@ -1,0 +1,86 @@
+/**
+ * From a pool that is there until its machines are usable: all nodes registered, Ready, and with as many GPUs as the size has.
+ */
+import type { MachineClaim } from '../provider';
+import { notReadySince } from '../karpenter/life';
+import type { StepContext } from '../../step';
+import type { AzureDependencies } from './dependencies';
+import type { Verdict } from './errors';
+import { lifeOf, nodesOfPool } from './observe';
+
+/** Deadlines pass without any object changing. */
+const RECHECK_MS = 5_000;
+
+/** Undefined when all machines of the pool are usable; else what is wrong, once that has lasted too long. */
+export async function awaitNodes(
+  { world, now, configuration }: AzureDependencies,
+  { workspace, candidate }: MachineClaim,
+  name: string,
+  context: Pick<StepContext, 'signal' | 'progress'>,
+): Promise<Verdict | undefined> {
+  const { namespace, name: workspaceName } = workspace.metadata;
+  const ref = { namespace, name: workspaceName };
+  const { deadlines } = configuration;
+  const { nodeCount, gpus } = candidate;
+  const startedMs = now().getTime();
+  let registeredMs: number | undefined;
+  const end = await world.until<Verdict | 'usable'>(
+    ref,
+    () => {
+      const nodes = nodesOfPool(name, world.owned(ref).nodes());
+      const atMs = now().getTime();
+      if (nodes.length < nodeCount) {
+        registeredMs = undefined;
+        const message = `${nodes.length} of ${nodeCount} nodes of agent pool ${name} have registered`;
+        context.progress(message);
+        return atMs - startedMs >= deadlines.registeredMs ? unregistered(message, deadlines.registeredMs) : undefined;
+      }
+      registeredMs ??= atMs;
+      const lives = nodes.map((node) => ({ node, life: lifeOf(node, gpus) }));
+      const waiting = lives.find(({ life }) => life.phase !== 'Ready');
+      if (waiting === undefined) return 'usable';
+      const { node, life } = waiting;
+      const usable = lives.filter(({ life: { phase } }) => phase === 'Ready').length;
+      context.progress(`${usable} of ${nodeCount} machines usable; ${life.message ?? life.phase}`);
+      const sinceMs = Math.max(registeredMs, life.phase === 'NotReady' ? (notReadySince(node) ?? 0) : 0);
+      return atMs - sinceMs >= deadlines.gpusMs
+        ? unusable(name, life.message ?? life.phase, life.phase === 'Initialized', deadlines.gpusMs)
+        : undefined;
+    },
+    { signal: context.signal, recheckMs: Math.min(RECHECK_MS, deadlines.registeredMs, deadlines.gpusMs) },
+  );
+  return end === 'usable' ? undefined : end;
+}
+
+function unregistered(what: string, allowedMs: number): Verdict {
+  return lateMachines(
+    'NodesNotRegistered',
+    `${what} within ${Math.round(allowedMs / 1_000)} s after Azure had created it`,
+    'Look at the machines’ outbound access and the subnet’s rules: nodes that cannot reach the API server never register.',
+  );
+}
+
+function unusable(name: string, what: string, lacksGpus: boolean, allowedMs: number): Verdict {
+  const within = `within ${Math.round(allowedMs / 1_000)} s`;
+  return lacksGpus
+    ? lateMachines(
+        'GpusNotAllocatable',
+        `agent pool ${name}: ${what} ${within}: the NVIDIA device plugin does not run there, or the driver is not installed`,
+        'Look at the device plugin (kubectl get pods -A -l name=nvidia-device-plugin-ds -o wide): it has to tolerate sku=gpu:NoSchedule.',
+      )
+    : lateMachines(
+        'NodesNotReady',
+        `agent pool ${name}: ${what}; not mended ${within}`,
+        'Look at the node: kubectl describe node.',
+      );
+}
+
+function lateMachines(code: string, message: string, remedy: string): Verdict {
+  return {
+    class: 'internal',
+    scope: 'placement',
+    code,
+    ttlMs: 0,
+    failure: { cause: 'NotReadyInTime', message, remedy },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * Machines as agent pools of AKS, without any other controller: one pool for each Workspace, with as many nodes as it needs.
+ *
+ * What is bought is planned first, named from the Workspace's UID, and owned by tags. A size is bought in all ways that the Workspace allows, one
+ * after the other, and each failed pool is gone before the next is asked for: it would hold quota.
+ */
+import type { AgentPool } from '@azure/arm-containerservice';
+import { CauseError, type Failure } from '../../../api/causes';
+import type { Workspace } from '../../../api/workspace';
+import { agentPool } from '../../../manifests/agent-pool';
+import type { StepContext } from '../../step';
+import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
+import { reportOfPool } from './await-pool';
+import { awaitNodes } from './await-nodes';
+import { createPool, type Purchase } from './create-pool';
+import type { AzureDependencies } from './dependencies';
+import { AzureError } from './error-tree';
+import { judge, shortened, type Verdict } from './errors';
+import { phaseOf, poolsOf, variantOf } from './own-pools';
+import { checkCluster, checkSize, checkVariant, type SizeFacts } from './preflight';
+import { createRelease } from './release';
+import { removePool } from './remove-pool';
+import { describe, nextVariant, variantsOf, type Tried } from './variants';
+import { jittered, wait } from './wait';
+import { wishesOf } from './wishes';
+
+const MOST_MESSAGE_BYTES = 1_024;
+
+export function createAzure(deps: AzureDependencies): Omit<Machines, 'name'> & { readonly name: 'azure' } {
+  const release = createRelease(deps);
+  return {
+    name: 'azure',
+    ensure: (claim, context) => inUsersTerms(() => ensure(deps, claim, context)),
+    release: (owner, signal) => inUsersTerms(() => release(owner, signal)),
+  };
+}
+
+async function ensure(deps: AzureDependencies, claim: MachineClaim, context: StepContext): Promise<Acquisition> {
+  const { arm, configuration, now } = deps;
+  const { workspace, candidate, diskGiB } = claim;
+  const { signal } = context;
+  const wishes = wishesOf(workspace);
+  const variants = variantsOf(candidate.instanceType, wishes, configuration);
+  const [first] = variants;
+  if (first === undefined) throw new RangeError('a size has a variant');
+  // What Azure would refuse whatever the variant is refused here, before anything is asked.
+  agentPool({
+    workspace,
+    purchase: { variant: first, round: 0 },
+    nodeCount: candidate.nodeCount,
+    diskGiB,
+    createdAt: now(),
+    configuration,
+  });
+
+  const pools = await arm.pools(signal);
+  const { kept, tried } = await tidy(deps, claim, pools, context);
+  const size = await checkSize(deps.market, candidate.instanceType, configuration.location, signal);
+  if (kept !== undefined) {
+    const facts = 'failure' in size ? { instanceType: candidate.instanceType, family: '', vcpus: 0 } : size;
+    const verdict = await takeOver(deps, { claim, variant: variantOf(kept), size: facts, adopted: kept }, context);
+    if (verdict === undefined) return { kind: 'acquired' };
+    tried.push({ variant: variantOf(kept), verdict });
+  }
+  if ('failure' in size) return { kind: 'unavailable', failure: size.failure };
+
+  const subnetId = checkCluster(await arm.cluster(signal), pools, configuration);
+  for (;;) {
+    const variant = nextVariant(variants, tried);
+    if (variant === undefined) return { kind: 'unavailable', failure: summary(tried) };
+    const purchase: Purchase = { claim, variant, size, ...(subnetId !== undefined && { subnetId }) };
+    const verdict = (await plan(deps, purchase, context)) ?? (await obtain(deps, purchase, context));
+    if (verdict === undefined) return { kind: 'acquired' };
+    tried.push({ variant, verdict });
+    if (verdict.class === 'invalid' || verdict.class === 'auth') throw new CauseError(verdict.failure);
+    // What is tried again as it is may need a moment to pass.
+    if (verdict.scope === 'request') await wait(jittered(configuration.pollMs), signal);
+  }
+}
+
+/** Removes what an earlier candidate, plan or try left behind and is of no use now; returns the pool that is. */
+async function tidy(
+  deps: AzureDependencies,
+  { workspace, candidate }: MachineClaim,
+  pools: readonly AgentPool[],
+  context: StepContext,
+): Promise<{ readonly kept: AgentPool | undefined; readonly tried: Tried[] }> {
+  const own = poolsOf(pools, ownerOf(workspace), deps.configuration);
+  const isWanted = ({ vmSize = '' }: AgentPool): boolean =>
+    vmSize.toLowerCase() === candidate.instanceType.toLowerCase();
+  const usable = own.filter(({ pool }) => isWanted(pool) && ['succeeded', 'working'].includes(phaseOf(pool)));
+  const kept = usable.find(({ pool }) => phaseOf(pool) === 'succeeded') ?? usable[0];
+  const others = own.filter((one) => one !== kept);
+  // A worker that died may have left it to others to say why a pool failed.
+  const tried = others
+    .filter(({ pool }) => isWanted(pool) && phaseOf(pool) === 'failed')
+    .map(({ name, pool }): Tried => {
+      const variant = variantOf(pool);
+      const report = reportOfPool(`create agent pool ${name}`, pool);
+      return { variant, verdict: judge(report, { isSpot: variant.priority === 'Spot' }) };
+    });
+  await Promise.all(others.map(({ name }) => removePool(deps, name, context)));
+  return { kept: kept?.pool, tried };
+}
+
+/** Goes on with a pool that an earlier try bought; undefined when its machines are usable. */
+async function takeOver(
+  deps: AzureDependencies,
+  purchase: Purchase,
+  context: StepContext,
+): Promise<Verdict | undefined> {
+  const { claim, adopted } = purchase;
+  const isWhole =
+    adopted !== undefined && phaseOf(adopted) === 'succeeded' && adopted.count === claim.candidate.nodeCount;
+  if (!isWhole || adopted.name === undefined) return obtain(deps, purchase, context);
+  return settle(deps, purchase, adopted.name, await awaitNodes(deps, claim, adopted.name, context), context);
+}
+
+async function plan(deps: AzureDependencies, purchase: Purchase, context: StepContext): Promise<Verdict | undefined> {
+  const { claim, variant, size } = purchase;
+  const { configuration, coordinator, market } = deps;
+  return checkVariant(
+    {
+      market,
+      size,
+      variant,
+      nodeCount: claim.candidate.nodeCount,
+      wishes: wishesOf(claim.workspace),
+      location: configuration.location,
+      workspaceUid: claim.workspace.metadata.uid,
+      inFlight: () => coordinator.inFlight(),
+      progress: context.progress,
+      pollMs: configuration.pollMs,
+    },
+    context.signal,
+  );
+}
+
+/** Buys a variant and waits for its machines; undefined when they are usable, else nothing of it is left. */
+async function obtain(deps: AzureDependencies, purchase: Purchase, context: StepContext): Promise<Verdict | undefined> {
+  const created = await createPool(deps, purchase, context);
+  const verdict =
+    created.kind === 'failed'
+      ? created.verdict
+      : await awaitNodes(deps, purchase.claim, created.pool.name ?? '', context);
+  return settle(deps, purchase, created.name, verdict, context);
+}
+
+/** Tells what went wrong, and takes away what was bought. */
+async function settle(
+  deps: AzureDependencies,
+  { claim, variant }: Purchase,
+  name: string | undefined,
+  verdict: Verdict | undefined,
+  context: StepContext,
+): Promise<Verdict | undefined> {
+  if (verdict === undefined) return undefined;
+  const { cause, message } = verdict.failure;
+  context.event(claim.workspace, 'Warning', cause, `${describe(variant)}: ${message}`);
+  if (name !== undefined) await removePool(deps, name, context);
+  return verdict;
+}
+
+/** Of all that was tried the last, with how the others ended. */
+function summary(tried: readonly Tried[]): Failure {
+  const last = tried.at(-1);
+  if (last === undefined) throw new RangeError('nothing was tried');
+  const { failure } = last.verdict;
+  const before = tried.slice(0, -1).map(({ variant, verdict }) => `${describe(variant)}: ${verdict.code}`);
+  if (before.length === 0) return failure;
+  return { ...failure, message: shortened(`${failure.message}; before that ${before.join('; ')}`, MOST_MESSAGE_BYTES) };
+}
+
+function ownerOf({ metadata: { namespace, name, uid } }: Workspace): Owner {
+  return { namespace, name, isOwned: (owner) => owner === uid };
+}
+
+/** What Azure refuses outside of a purchase, such as a read that is not allowed, with its cause. */
+async function inUsersTerms<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof AzureError) throw new CauseError(judge(error.report).failure, { cause: error });
+    throw error;
+  }
+}
