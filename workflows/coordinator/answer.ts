@@ -55,6 +55,7 @@ export function reportOf(before: CoordinatorState, nowMs: number): CoordinatorRe
     ...(isShut(bucket, nowMs) && { throttledUntil: iso(bucket.atMs) }),
     creating: parties
       .filter(hasPlace)
+      .sort((one, other) => one.sinceMs - other.sinceMs)
       .map((party) => ({ ...inFlight(party), since: iso(party.sinceMs), waitsForToken: party.phase === 'wanting' })),
     waiting: parties
       .filter((party) => !hasPlace(party))

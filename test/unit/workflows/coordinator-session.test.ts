@@ -5,7 +5,7 @@ import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { openCoordinator } from '../../../activities/machines/azure/coordination/open-coordinator';
 import type { Admitted, Coordinator } from '../../../activities/machines/azure/coordination/coordinator';
 import type { Transport } from '../../../activities/machines/azure/coordination/transport';
-import type { CoordinatorSettings, Exchange, PoolCandidate } from '../../../api/coordination';
+import type { CoordinatorReport, CoordinatorSettings, Exchange, PoolCandidate } from '../../../api/coordination';
 import { SILENT_LOGGER } from '../../../kubernetes/logger';
 import { answerFor, reportOf } from '../../../workflows/coordinator/answer';
 import { checkExchange } from '../../../workflows/coordinator/check';
@@ -22,14 +22,27 @@ const candidate: PoolCandidate = { family: 'A', instanceType: 'A100', priority: 
 const failure = { cause: 'Capacity', message: 'no capacity' } as const;
 const never = new AbortController().signal;
 
-/** A coordinator without Temporal; `mishap` may lose a message before or after it was heard. */
-function server() {
+/** A coordinator without Temporal. */
+interface Server {
+  readonly transport: Transport;
+  /** What arrived. */
+  readonly heard: readonly Exchange[];
+  /** Calls, those that failed too. */
+  calls: number;
+  /** Loses the nth message, or the answer to it. */
+  mishap: ((nth: number) => 'lost' | 'unanswered' | undefined) | undefined;
+  refuses: Error | undefined;
+  forget(): void;
+  report(): CoordinatorReport;
+}
+
+function server(): Server {
   let state = NOTHING_YET;
   const heard: Exchange[] = [];
-  const self = {
+  const self: Server = {
     heard,
-    mishap: undefined as ((nth: number) => 'lost' | 'unanswered' | undefined) | undefined,
-    refuses: undefined as Error | undefined,
+    mishap: undefined,
+    refuses: undefined,
     calls: 0,
     forget() {
       state = NOTHING_YET;
@@ -51,7 +64,7 @@ function server() {
         return answerFor(state, said.session, Date.now());
       },
       report: async () => self.report(),
-    } satisfies Transport,
+    },
   };
   return self;
 }
