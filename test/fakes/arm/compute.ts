@@ -42,7 +42,9 @@ export function listSkus(world: World, request: RecordedRequest): Answer {
     );
     return locations.map((one) => sku(size, one));
   });
-  return page(world, request, skus);
+  // The list is of all that Compute sells, not of sizes alone.
+  const disk = { resourceType: 'disks', name: 'Premium_LRS', tier: 'Premium', size: 'P10', locations: regions };
+  return page(world, request, [{ ...disk, locationInfo: [], capabilities: [], restrictions: [] }, ...skus]);
 }
 
 function sku(size: VmSize, location: string): object {
