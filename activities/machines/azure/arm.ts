@@ -12,6 +12,9 @@ import { errorOf, parsed, patiently, retryAfterOf, unanswered, type Answer } fro
 /** Of agent pools and clusters; the SDK's newest, pinned so that an update of the SDK changes nothing by itself. */
 const API_VERSION = '2026-06-01';
 
+/** Instead of an etag: there must be no pool of that name. */
+export const ABSENT = 'absent';
+
 /** A change that Azure has taken on. */
 export interface Accepted {
   /** Where its progress is told; absent where only the pool itself tells. Opaque, and not to be told to people: it may be signed. */
@@ -34,13 +37,8 @@ export interface Arm {
   /** All pools of the cluster: complete, or an error. */
   pools(signal: AbortSignal): Promise<readonly AgentPool[]>;
   cluster(signal: AbortSignal): Promise<ManagedCluster>;
-  /** One request, never repeated: an AzureError without status means that its effect is unknown. */
-  put(
-    name: string,
-    body: AgentPool,
-    match: { readonly etag: string | 'absent' },
-    signal: AbortSignal,
-  ): Promise<Accepted>;
+  /** One request, never repeated; `etag`: of what it changes, or {@link ABSENT}. An AzureError without status means that its effect is unknown. */
+  put(name: string, body: AgentPool, match: { readonly etag: string }, signal: AbortSignal): Promise<Accepted>;
   /** One request. `absent`: there was nothing to delete. */
   remove(
     name: string,
@@ -152,7 +150,7 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
       const { answer } = await send(`create agent pool ${name}`, signal, (one, onResponse) =>
         one.agentPools
           .createOrUpdate(resourceGroup, clusterName, name, body, {
-            ...(etag === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: etag }),
+            ...(etag === ABSENT ? { ifNoneMatch: '*' } : { ifMatch: etag }),
             abortSignal: signal,
             onResponse,
           })

@@ -30,8 +30,10 @@ export async function awaitPool(deps: AzureDependencies, waiting: PoolWait): Pro
   const asked = `create agent pool ${name}`;
   let accepted: Accepted | undefined = waiting.accepted;
   let report: ErrorReport | undefined;
+  // What has just been asked for is not there at once.
+  if (accepted.operationUrl !== undefined) await wait(accepted.retryAfterMs ?? configuration.pollMs, signal);
   for (;;) {
-    let pauseMs = Math.max(configuration.pollMs, accepted?.retryAfterMs ?? 0);
+    let pauseMs = configuration.pollMs;
     const state = accepted && (await arm.operation(asked, accepted, signal));
     if (state?.kind === 'running') {
       pauseMs = Math.max(configuration.pollMs, state.retryAfterMs ?? 0);

@@ -17,7 +17,7 @@ import type { AzureDependencies } from './dependencies';
 import { AzureError } from './error-tree';
 import { judge, shortened, type Verdict } from './errors';
 import { phaseOf, poolsOf, variantOf } from './own-pools';
-import { checkCluster, checkSize, checkVariant, type SizeFacts } from './preflight';
+import { checkCluster, checkSize, checkVariant } from './preflight';
 import { createRelease } from './release';
 import { removePool } from './remove-pool';
 import { describe, nextVariant, variantsOf, type Tried } from './variants';

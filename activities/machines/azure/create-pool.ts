@@ -8,7 +8,7 @@ import type { Lesson, PoolCandidate } from '../../../api/coordination';
 import { agentPool, agentPoolName, type PoolVariant } from '../../../manifests/agent-pool';
 import type { StepContext } from '../../step';
 import type { MachineClaim } from '../provider';
-import type { Accepted } from './arm';
+import { ABSENT, type Accepted } from './arm';
 import { awaitPool, type PoolEnd } from './await-pool';
 import type { Admitted, Avoided } from './coordination/coordinator';
 import type { AzureDependencies } from './dependencies';
@@ -121,7 +121,7 @@ async function begin(
     });
     const sent = await send(
       deps,
-      { name, body, etag: 'absent', isSpot: variant.priority === 'Spot' },
+      { name, body, etag: ABSENT, isSpot: variant.priority === 'Spot' },
       admission,
       context,
     );
@@ -152,7 +152,11 @@ async function scale(
   const { name = '', eTag } = pool;
   const { nodeCount } = claim.candidate;
   context.progress(`agent pool ${name} goes from ${pool.count ?? 0} to ${nodeCount} nodes`);
-  const body = { ...pool, count: nodeCount };
+  // What AKS adds to spot pools by itself it does not take from others.
+  const nodeLabels = Object.fromEntries(
+    Object.entries(pool.nodeLabels ?? {}).filter(([key]) => !key.startsWith('kubernetes.azure.com/')),
+  );
+  const body = { ...pool, nodeLabels, count: nodeCount };
   const isSpot = variant.priority === 'Spot';
   const sent = await send(deps, { name, body, etag: eTag ?? '*', isSpot }, admission, context);
   if (sent.kind === 'failed') return { ...sent, name };
@@ -164,7 +168,7 @@ async function scale(
 interface Request {
   readonly name: string;
   readonly body: AgentPool;
-  readonly etag: string | 'absent';
+  readonly etag: string;
   readonly isSpot: boolean;
 }
 
@@ -206,7 +210,7 @@ async function send(
 
       // It may have had its effect: the pool itself tells.
       const pool = await arm.pool(name, context.signal);
-      if (pool !== undefined && (etag === 'absent' || pool.eTag !== etag)) return { kind: 'exists', pool };
+      if (pool !== undefined && (etag === ABSENT || pool.eTag !== etag)) return { kind: 'exists', pool };
       const mostMs = verdict.class === 'conflict' ? poolMs : acceptedMs;
       if (now().getTime() - startedMs - askedToWaitMs >= mostMs) return { kind: 'failed', verdict };
       context.progress(`trying again: ${verdict.failure.message}`);

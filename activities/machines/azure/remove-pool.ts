@@ -33,8 +33,8 @@ export async function removePool(
       accepted = end.accepted;
     }
     progress(`waiting until agent pool ${name} is gone`);
+    await wait(Math.max(configuration.pollMs, accepted?.retryAfterMs ?? 0), signal);
     accepted = await followed(deps, name, accepted, { signal, progress });
-    await wait(configuration.pollMs, signal);
   }
 }
 
@@ -77,7 +77,7 @@ export function isLate({ configuration, now }: AzureDependencies, startedMs: num
 
 /** Looks at a deletion once; undefined when it has ended, whether well or not. */
 async function followed(
-  { arm, configuration }: AzureDependencies,
+  { arm }: AzureDependencies,
   name: string,
   accepted: Accepted | undefined,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: (message: string) => void },
@@ -86,6 +86,6 @@ async function followed(
   const state = await arm.operation(`delete agent pool ${name}`, accepted, signal);
   if (state.kind === 'failed') progress(judge(state.report).failure.message);
   if (state.kind !== 'running') return undefined;
-  await wait(Math.max((state.retryAfterMs ?? 0) - configuration.pollMs, 0), signal);
-  return accepted;
+  const { retryAfterMs: _, ...rest } = accepted;
+  return state.retryAfterMs === undefined ? rest : { ...rest, retryAfterMs: state.retryAfterMs };
 }
