@@ -102,7 +102,7 @@ export interface Exchange {
   readonly number: number;
   /** Said first, and again when the coordinator does not know the session. */
   readonly joins?: CoordinatorSettings;
-  /** The cloud refused a request because there were too many, and wants to be left alone for so long. */
+  /** The cloud refused a request because there were too many, and wants to be left alone for so long; 0: it did not say. */
   readonly throttledMs?: number;
   readonly outcomes?: readonly Outcome[];
   /** Leases that are given back. */

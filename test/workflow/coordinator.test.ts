@@ -235,6 +235,7 @@ it('refuses what would spoil it, and goes on', () =>
       [{ ...said, throttledMs: -1 }, 'throttledMs is -1'],
       [{ ...said, asks: [{ lease: 'x', workspaceUid: 'x', candidate: {} }] }, 'asks.0.candidate.family is undefined'],
       [{ ...said, wants: 'x' }, 'wants is "x"'],
+      [{ ...said, outcomes: [{ ...failed('A100'), lesson: 'luck' }] }, 'outcomes.0.lesson is "luck"'],
     ] as const) {
       await expect(handle.executeUpdate(EXCHANGE_UPDATE, { args: [malformed] })).rejects.toMatchObject({
         cause: { message: expect.stringContaining(message) as string },

@@ -15,9 +15,15 @@ export interface BucketRules {
 const MINUTE_MS = 60_000;
 
 /** The bucket as it is now. */
-export function refilled({ tokens, atMs }: Bucket, { burst, perMinute }: BucketRules, nowMs: number): Bucket {
+export function refilled({ tokens, atMs }: Bucket, rules: BucketRules, nowMs: number): Bucket {
+  const { burst } = rules;
   if (nowMs <= atMs) return { tokens: Math.min(tokens, burst), atMs };
-  return { tokens: Math.min(burst, tokens + ((nowMs - atMs) * perMinute) / MINUTE_MS), atMs: nowMs };
+  return { tokens: Math.min(burst, tokens + (nowMs - atMs) / periodMs(rules)), atMs: nowMs };
+}
+
+/** In how long one token comes. */
+export function periodMs({ perMinute }: BucketRules): number {
+  return MINUTE_MS / perMinute;
 }
 
 /** Until when nobody may send although there may be tokens. */
@@ -45,7 +51,7 @@ export function shut({ tokens, atMs }: Bucket, untilMs: number): Bucket {
 }
 
 /** Milliseconds until the `count`-th PUT from now may be sent. */
-export function waitMs({ tokens, atMs }: Bucket, { perMinute }: BucketRules, count: number, nowMs: number): number {
+export function waitMs({ tokens, atMs }: Bucket, rules: BucketRules, count: number, nowMs: number): number {
   const shutMs = Math.max(0, atMs - nowMs);
-  return shutMs + Math.max(0, Math.ceil(((count - tokens) * MINUTE_MS) / perMinute));
+  return shutMs + Math.max(0, Math.ceil((count - tokens) * periodMs(rules)));
 }

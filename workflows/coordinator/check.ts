@@ -1,4 +1,4 @@
-import type { Exchange, PoolCandidate } from '../../api/coordination';
+import { LESSONS, type Exchange, type PoolCandidate } from '../../api/coordination';
 
 /**
  * Refuses what would spoil the state: people can send updates too, from another release's worker or by hand. Throws an Error that names the field.
@@ -19,7 +19,12 @@ export function checkExchange(said: Exchange): void {
   for (const [index, outcome] of list('outcomes', said.outcomes)) {
     checkCandidate(`outcomes.${index}.candidate`, outcome.candidate);
     if (outcome.kind !== 'failed') continue;
-    text(`outcomes.${index}.failure.message`, outcome.failure.message);
+    const { lesson, failure } = outcome;
+    if (!Object.hasOwn(LESSONS, lesson)) {
+      throw refusal(`outcomes.${index}.lesson`, lesson, `one of ${Object.keys(LESSONS).join(', ')}`);
+    }
+    text(`outcomes.${index}.failure.message`, failure.message);
+    if (failure.remedy !== undefined) text(`outcomes.${index}.failure.remedy`, failure.remedy);
     if (outcome.ttlMs !== undefined) notNegative(`outcomes.${index}.ttlMs`, outcome.ttlMs);
   }
   for (const [index, ask] of list('asks', said.asks)) {

@@ -1,5 +1,6 @@
 /**
- * The coordinator's state and how it changes; pure, with the time given. It is plain data: it goes on into the next run.
+ * The coordinator's state and how it changes; pure, with the time given. It is plain data that goes on into the next run, which may be of a later
+ * release: what has a name here keeps its meaning.
  *
  * Nothing here needs a timer. What has passed (a dead session, a lesson, a full bucket) is seen when somebody speaks next.
  */
@@ -102,7 +103,9 @@ function withSettings(state: CoordinatorState, settings: CoordinatorSettings, no
 }
 
 function withShut(state: CoordinatorState, throttledMs: number, nowMs: number): CoordinatorState {
-  const bucket = buckets.shut(state.bucket, nowMs + Math.min(throttledMs, LONGEST_SHUT_MS));
+  // A refusal that names no time: until our own bucket would have the next token.
+  const shutMs = throttledMs > 0 ? throttledMs : buckets.periodMs(state.settings);
+  const bucket = buckets.shut(state.bucket, nowMs + Math.min(shutMs, LONGEST_SHUT_MS));
   // Who was allowed and has not said that it went ahead is held back too.
   const parties = state.parties.map((party): Party =>
     party.phase === 'allowed' ? { ...party, phase: 'wanting' } : party,

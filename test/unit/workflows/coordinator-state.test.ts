@@ -199,6 +199,12 @@ describe('when the cloud wants to be left alone', () => {
     expect(it.say('s')).toEqual(['a allowed']);
   });
 
+  it('for the time of one token, where it does not say how long', () => {
+    const it = coordinator({ burst: 20 });
+    it.say('s', { throttledMs: 0 });
+    expect(it.report().throttledUntil).toBe(new Date(START + MINUTE).toISOString());
+  });
+
   it('the longest wish counts, but none for more than an hour', () => {
     const it = coordinator();
     it.say('s', { throttledMs: 10 * MINUTE });

@@ -13,9 +13,14 @@ export interface Coordinator {
    * takes the former's over, which then rejects. Rejects when the signal aborts.
    */
   admit(request: AdmissionRequest, options: Interruptible): Promise<Admission>;
-  /** Tells what became of a candidate; resolves when the coordinator knows. */
+  /**
+   * Tells what became of a candidate. Resolves when the coordinator knows; if nobody listens (a worker that stops may be the one that would
+   * have), after two seconds: it is said again until it is heard. So do `throttled` and `release`.
+   */
   report(outcome: Outcome): Promise<void>;
-  /** The cloud answered 429: nobody sends a PUT for so long. Resolves when the coordinator knows. */
+  /**
+   * The cloud answered 429: nobody sends a PUT for so long; 0, where it named no time: until a token would have come.
+   */
   throttled(retryAfterMs: number): Promise<void>;
   /** What others create just now; a plan subtracts it from the quota. Empty where nothing was ever created. */
   inFlight(): Promise<readonly InFlight[]>;

@@ -33,6 +33,7 @@ export function openCoordinator({ transport, identity, settings, logger }: Coord
   const name = `${identity}/${randomUUID().slice(0, 8)}`;
   const session = openSession({ name, transport, settings, logger });
   let leases = 0;
+  let reporting: ReturnType<Transport['report']> | undefined;
 
   /** Says it, and waits a while until it was heard. A refusal is thrown; that nobody listens now is not one. */
   async function tell(change: (outbox: Outbox) => void): Promise<void> {
@@ -100,8 +101,11 @@ export function openCoordinator({ transport, identity, settings, logger }: Coord
     report: (outcome) => tell((outbox) => outbox.outcomes.push(outcome)),
     throttled: (retryAfterMs) => tell((outbox) => throttle(outbox, retryAfterMs)),
     async inFlight() {
-      const report = await transport.report();
-      return report?.creating ?? [];
+      // Whoever asks at the same time gets the same answer.
+      reporting ??= transport.report().finally(() => {
+        reporting = undefined;
+      });
+      return (await reporting)?.creating ?? [];
     },
     close: () => session.close(PATIENCE_MS),
   };
