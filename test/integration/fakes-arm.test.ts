@@ -1,3 +1,5 @@
+import { ContainerServiceClient } from '@azure/arm-containerservice';
+
 import { connect, type KubernetesClient } from '../../kubernetes/client';
 import type { Node } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
@@ -5,7 +7,6 @@ import { useEnvironment } from '../environment';
 import { startFakeArm } from '../fakes/arm/fake-arm';
 import { kwokNodes } from '../fakes/arm/kwok-nodes';
 import type { FakeArm } from '../fakes/arm/types';
-import { ContainerServiceClient } from '@azure/arm-containerservice';
 
 /** Pools of the fake Azure as nodes of a real API server. */
 const QUICK = { updateIntervalInMs: 20 };
@@ -81,6 +82,16 @@ it('registers the nodes of a pool, then their GPUs, and takes them away with it'
   expect(node?.spec?.providerID).toMatch(
     /^azure:\/\/\/subscriptions\/.*\/virtualMachineScaleSets\/aks-gpu1-\d{8}-vmss\/virtualMachines\/\d$/,
   );
+
+  const since = new Date('2026-01-01T00:00:00Z');
+  await arm.setReady('gpu1', false, { nodes: [node?.metadata.name ?? ''], since });
+  const ill = (await nodesOf('gpu1')).find(({ metadata }) => metadata.name === node?.metadata.name);
+  expect(ill?.status?.conditions).toContainEqual(
+    expect.objectContaining({ type: 'Ready', status: 'Unknown', lastTransitionTime: '2026-01-01T00:00:00Z' }),
+  );
+  await arm.setReady('gpu1', true);
+  await until('all are ready again', async () => (await nodesOf('gpu1')).every(isReady));
+  expect((await nodesOf('gpu1')).map(gpusOf)).toEqual(['2', '2']);
 
   await agentPools.delete(...at, QUICK);
   await until('the nodes are gone', async () => (await nodesOf('gpu1')).length === 0);

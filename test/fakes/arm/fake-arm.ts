@@ -21,6 +21,7 @@ import { findVmSize, SIZES } from './sizes';
 import { change, type Cluster, type Settings, type StoredPool, type World } from './state';
 import { Tokens } from './tokens';
 import type {
+  AddOptions,
   ClusterSpec,
   ClusterState,
   FakeArm,
@@ -129,13 +130,18 @@ class RunningArm implements FakeArm {
     return this.#cluster(cluster).pools.get(name);
   }
 
-  addPool(name: string, properties: PoolProperties = {}, cluster?: string): StoredPool {
-    this.#foreign.add(name);
-    return addForeign(this.#cluster(cluster), name, properties, this.#world.settings);
+  addPool(name: string, properties: PoolProperties = {}, { cluster, owned, withNodes }: AddOptions = {}): StoredPool {
+    if (owned !== true) this.#foreign.add(name);
+    const origin = owned === true ? 'client' : 'test';
+    const pool = add(this.#cluster(cluster), name, properties, this.#world.settings, origin);
+    if (withNodes === true) this.#world.machines.resize(this.#cluster(cluster), pool, {});
+    return pool;
   }
 
   changePool(name: string, properties: PoolProperties, cluster?: string): void {
-    change(this.#existing(name, cluster), properties);
+    const pool = this.#existing(name, cluster);
+    change(pool, properties);
+    if (properties.count !== undefined) this.#world.machines.resize(this.#cluster(cluster), pool, {});
     this.#world.changed();
   }
 
@@ -144,6 +150,18 @@ class RunningArm implements FakeArm {
     change(pool, { count: 0 });
     await this.#world.machines.removeAll(pool);
     this.#world.changed();
+  }
+
+  async setGpus(pool: string, count: number): Promise<void> {
+    await this.#world.machines.setGpus(this.#existing(pool), count);
+  }
+
+  async setReady(
+    pool: string,
+    ready: boolean,
+    { nodes = this.#existing(pool).nodes, since = new Date() }: { nodes?: readonly string[]; since?: Date } = {},
+  ): Promise<void> {
+    await this.#world.machines.setReady(nodes, ready, since);
   }
 
   beginClusterOperation(state: string, cluster?: string): () => void {
@@ -252,19 +270,20 @@ function newCluster(spec: ClusterSpec, settings: Settings): Cluster {
     state: { provisioningState: 'Succeeded', powerState: 'Running', nodeProvisioning: 'Manual' },
   };
   const system = { mode: 'System', vmSize: 'Standard_D4s_v5', count: 1 };
-  addForeign(cluster, 'system', system, settings);
+  add(cluster, 'system', system, settings, 'test');
   return cluster;
 }
 
-function addForeign(
+function add(
   { spec, pools }: Cluster,
   name: string,
   properties: PoolProperties,
   settings: Settings,
+  origin: StoredPool['origin'],
 ): StoredPool {
   const { vmSize = 'Standard_NC24ads_A100_v4' } = properties;
   const size = findVmSize(settings.sizes, vmSize);
-  const pool: StoredPool = { name, cluster: spec.name, properties: {}, origin: 'test', nodes: [], machinesMade: 0 };
+  const pool: StoredPool = { name, cluster: spec.name, properties: {}, origin, nodes: [], machinesMade: 0 };
   const subnet = spec.subnetId === undefined ? {} : { vnetSubnetID: spec.subnetId };
   const whole = { ...subnet, ...properties, vmSize };
   change(pool, { provisioningState: 'Succeeded', ...(size === undefined ? whole : withDefaults(whole, size, true)) });

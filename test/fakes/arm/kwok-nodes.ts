@@ -1,8 +1,10 @@
 import { isNotFound } from '../../../kubernetes/errors';
 import type { KubernetesClient } from '../../../kubernetes/client';
-import type { Node, Taint } from '../../../kubernetes/objects';
+import type { Condition, Node, Taint } from '../../../kubernetes/objects';
 import { RESOURCES } from '../../../kubernetes/resources';
 import type { MachineNode, NodeMaker } from './nodes';
+
+const KEPT_BY_KWOK = 'kwok.x-k8s.io/node';
 
 /** Nodes that KWOK keeps alive: Ready, with the labels, taints and provider ID that AKS gives. */
 export function kwokNodes(client: KubernetesClient): NodeMaker {
@@ -19,9 +21,27 @@ export function kwokNodes(client: KubernetesClient): NodeMaker {
         if (!isNotFound(error)) throw error;
       }
     },
+    setReady: async (name, ready, since) => {
+      // KWOK says of a node that it keeps that it is ready, so it has to let go of one that is not.
+      const annotations = { [KEPT_BY_KWOK]: ready ? 'fake' : null };
+      const node = await client.patch<Node>(RESOURCES.nodes, { name }, { metadata: { annotations } });
+      if (ready) return;
+      const conditions = node.status?.conditions?.map((one) => (one.type === 'Ready' ? notReady(one, since) : one));
+      await client.patchStatus(RESOURCES.nodes, { name }, { status: { conditions } });
+    },
     vanish: async (name) => {
       await client.delete(RESOURCES.nodes, { name });
     },
+  };
+}
+
+function notReady(condition: Condition, since: Date): Condition {
+  return {
+    ...condition,
+    status: 'Unknown',
+    reason: 'NodeStatusUnknown',
+    message: 'Kubelet stopped posting node status.',
+    lastTransitionTime: since.toISOString().replace(/\.\d+Z$/, 'Z'),
   };
 }
 
@@ -30,7 +50,7 @@ function manifest({ name, labels, taints, providerId, cpus, memoryGiB }: Machine
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name, labels, annotations: { 'kwok.x-k8s.io/node': 'fake' } },
+    metadata: { name, labels, annotations: { [KEPT_BY_KWOK]: 'fake' } },
     spec: { providerID: providerId, taints: taints.map(taintOf) },
     status: { capacity: amounts, allocatable: amounts },
   };

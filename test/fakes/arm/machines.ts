@@ -13,6 +13,7 @@ export class Machines {
   /** One thing at a time for each node. */
   readonly #doing = new Map<string, Promise<void>>();
   readonly #timers = new Map<string, () => void>();
+  readonly #present = new Set<string>();
   #isStopped = false;
 
   constructor(
@@ -34,6 +35,7 @@ export class Machines {
     if (index >= 0) pool.nodes.splice(index, 1);
     this.#timers.get(name)?.();
     this.#timers.delete(name);
+    if (!this.#present.delete(name)) return;
     await this.#do(name, () => this.maker?.vanish(name));
   }
 
@@ -41,10 +43,23 @@ export class Machines {
     await Promise.all([...pool.nodes].map((name) => this.remove(pool, name)));
   }
 
+  async setGpus({ nodes }: StoredPool, count: number): Promise<void> {
+    await Promise.all(nodes.map((name) => this.#do(name, () => this.maker?.setGpus(name, count))));
+  }
+
+  async setReady(nodes: readonly string[], ready: boolean, since: Date): Promise<void> {
+    await Promise.all(nodes.map((name) => this.#do(name, () => this.maker?.setReady(name, ready, since))));
+  }
+
+  /** Takes away all that appeared; throws what failed since the invariants were looked at last. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
     for (const cancel of this.#timers.values()) cancel();
+    const known = this.failures.length;
+    await Promise.all([...this.#present].map((name) => this.#do(name, () => this.maker?.vanish(name))));
+    this.#isStopped = true;
     await Promise.all(this.#doing.values());
+    const failures = this.failures.slice(known);
+    if (failures.length > 0) throw new AggregateError(failures, 'nodes of the fake could not be taken away');
   }
 
   #add(cluster: Cluster, pool: StoredPool, gpus: number | undefined): void {
@@ -54,6 +69,7 @@ export class Machines {
     const size = findVmSize(this.settings.sizes, pool.properties.vmSize ?? '');
     const { nodesMs, gpusMs } = this.settings.timings;
     this.#later(node.name, nodesMs, () => {
+      this.#present.add(node.name);
       void this.#do(node.name, () => this.maker?.appear(node));
       const count = gpus ?? size?.gpus ?? 0;
       if (count === 0) return;

@@ -12,12 +12,14 @@ export interface MachineNode {
   readonly memoryGiB: number;
 }
 
-/** Called one after the other for a node; a rejection fails the test at `stop()` and in `assertInvariants()`. */
+/** Called one after the other for a node; a rejection fails `assertInvariants()`, or `stop()`. */
 export interface NodeMaker {
   /** The node registers and becomes Ready, without GPUs. */
   appear(node: MachineNode): Promise<void>;
   /** Its device plugin tells so many GPUs. */
   setGpus(nodeName: string, count: number): Promise<void>;
+  /** Its kubelet says, or nobody hears from it, since when. */
+  setReady(nodeName: string, ready: boolean, since: Date): Promise<void>;
   /** The machine is gone, and its node with it; it may be gone already. */
   vanish(nodeName: string): Promise<void>;
 }

@@ -67,7 +67,7 @@ async function conclude(
       return end(world, operation, 'Failed', outcome.error);
     case 'cancels':
       change(pool, { provisioningState: 'Canceled' });
-      return end(world, operation, 'Canceled', preempted());
+      return end(world, operation, 'Canceled', outcome.error ?? preempted());
   }
 }
 

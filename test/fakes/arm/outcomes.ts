@@ -6,7 +6,7 @@ import type { OperationKind, OutcomeBuilder, Outcomes, Pool, PoolMatch, Rule, Su
 export type Outcome =
   | ({ readonly kind: 'succeeds' } & SuccessOptions)
   | { readonly kind: 'fails'; readonly error: ErrorBody; readonly afterMs?: number; readonly nodes?: number }
-  | { readonly kind: 'cancels'; readonly afterMs?: number }
+  | { readonly kind: 'cancels'; readonly afterMs?: number; readonly error?: ErrorBody }
   | { readonly kind: 'neverEnds' };
 
 interface Subject {

@@ -43,7 +43,7 @@ export interface Pool {
   readonly name: string;
   readonly cluster: string;
   properties: PoolProperties;
-  /** `client`: a PUT made it. `test`: `addPool` made it, so it is somebody else's and only to be read. */
+  /** `client`: a PUT made it, or did so before the test. `test`: `addPool` made it, and it is somebody else's and only to be read. */
   readonly origin: 'client' | 'test';
   /** Names of its nodes, whether or not the cluster shows them already. */
   readonly nodes: string[];
@@ -198,7 +198,8 @@ export interface Outcomes {
 export interface OutcomeBuilder {
   /** `nodes`: so many machines came all the same. Default: as many as before. */
   fails(error: ErrorBody, options?: { readonly afterMs?: number; readonly nodes?: number }): Rule;
-  cancels(options?: { readonly afterMs?: number }): Rule;
+  /** Default error: AKSOperationPreempted. */
+  cancels(options?: { readonly afterMs?: number; readonly error?: ErrorBody }): Rule;
   /** Runs until an abort or a deletion ends it. */
   neverEnds(): Rule;
   succeeds(options: SuccessOptions): Rule;
@@ -230,6 +231,14 @@ export interface InvariantOptions {
   readonly comparable?: (body: unknown) => unknown;
 }
 
+export interface AddOptions {
+  readonly cluster?: string;
+  /** The product made it in an earlier life, so it may be changed and must not be left. Default: somebody else's, only to be read. */
+  readonly owned?: boolean;
+  /** Its nodes appear, `nodesMs` from now. Default: false. */
+  readonly withNodes?: boolean;
+}
+
 export interface FakeArm {
   /** `https://127.0.0.1:…`, for endpoint, prices (`/api/retail/prices`) and tokens alike. */
   readonly url: string;
@@ -253,12 +262,20 @@ export interface FakeArm {
   /** Pools that exist, of the first cluster or of the named one. */
   pools(cluster?: string): readonly Pool[];
   pool(name: string, cluster?: string): Pool | undefined;
-  /** A pool that exists already and is somebody else's; `Succeeded` and with nodes in name only, if not told otherwise. */
-  addPool(name: string, properties?: PoolProperties, cluster?: string): Pool;
-  /** As if somebody had changed it in the portal: gets a new etag. */
+  /** A pool that exists already; `Succeeded`, if not told otherwise. */
+  addPool(name: string, properties?: PoolProperties, options?: AddOptions): Pool;
+  /** As if somebody had changed it in the portal: gets a new etag, and other nodes where the count differs. */
   changePool(name: string, change: PoolProperties, cluster?: string): void;
   /** Spot eviction: nodes vanish, the count is 0. */
   evict(name: string, cluster?: string): Promise<void>;
+  /** So many GPUs per node from now on, for a device plugin that is late or dies. */
+  setGpus(pool: string, count: number): Promise<void>;
+  /** Its nodes, or the named ones of them, fall ill or get well. `since`: what the condition says of its last change. Default: now. */
+  setReady(
+    pool: string,
+    ready: boolean,
+    options?: { readonly nodes?: readonly string[]; readonly since?: Date },
+  ): Promise<void>;
   /** Begins an operation of the whole cluster (`Updating`, `Upgrading`, `Stopping`, …) that locks it; call the result to end it. */
   beginClusterOperation(state: string, cluster?: string): () => void;
   /** What GET says about the cluster; at first `Succeeded` and `Running`. */
@@ -273,6 +290,6 @@ export interface FakeArm {
   until(what: string, condition: () => boolean, timeoutMs?: number): Promise<void>;
   /** Throws an Error that lists every breach. */
   assertInvariants(options?: InvariantOptions): void;
-  /** Closes connections, ends timers, waits for the nodes' calls. */
+  /** Closes connections, ends timers, takes all nodes away. */
   stop(): Promise<void>;
 }

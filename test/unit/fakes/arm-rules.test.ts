@@ -241,6 +241,7 @@ it('makes nodes come and go by its clock, with what AKS puts on them', async () 
         told.push(`${name} ${labels['topology.kubernetes.io/zone']} ${taints.join()}`);
       },
       setGpus: async (name, count) => void told.push(`${name} ${count}`),
+      setReady: async (name, ready) => void told.push(`${name} ${ready}`),
       vanish: async (name) => void told.push(`${name} gone`),
     },
   });
@@ -262,6 +263,11 @@ it('makes nodes come and go by its clock, with what AKS puts on them', async () 
     ].sort(),
   );
   expect(first).toMatch(/^aks-gpu1-\d{8}-vmss000000$/);
+
+  told.length = 0;
+  await arm.setGpus('gpu1', 0);
+  await arm.setReady('gpu1', false, { nodes: [second] });
+  expect(told).toEqual([`${first} 0`, `${second} 0`, `${second} false`]);
 
   told.length = 0;
   await arm.evict('gpu1');
