@@ -38,11 +38,11 @@ export interface ScenarioOptions {
 
 /** One worker process: what dies with it is here, what outlives it is in the fake. */
 export interface Worker {
-  ensure(claim: Claim): Promise<Acquisition>;
+  readonly ensure: (claim: Claim) => Promise<Acquisition>;
   /** Asks until nothing is left. */
-  release(claim: Claim, signal?: AbortSignal): Promise<void>;
+  readonly release: (claim: Claim) => Promise<void>;
   /** Ends it as a kill would: what it waits for is given up. */
-  kill(): void;
+  readonly kill: () => void;
   readonly progress: readonly string[];
   readonly events: readonly string[];
 }
@@ -55,8 +55,8 @@ export interface Claim {
 
 export interface Scenario {
   readonly arm: FakeArm;
-  worker(): Worker;
-  claim(over?: Partial<Candidate>, resource?: object, name?: string): Claim;
+  readonly worker: () => Worker;
+  readonly claim: (over?: Partial<Candidate>, resource?: object, name?: string) => Claim;
   readonly coordinator: { report(): ReturnType<typeof reportOf> };
   readonly world: World;
   readonly client: KubernetesClient;
@@ -152,10 +152,10 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
         progress,
         events,
         ensure: (claim) => provider.ensure(claim, context),
-        async release({ workspace: { metadata } }, signal = killed.signal) {
+        async release({ workspace: { metadata } }) {
           const { namespace, name, uid } = metadata;
           const owner = { namespace, name, isOwned: (one: string | undefined) => one === uid };
-          while ((await provider.release(owner, signal)).length > 0) {
+          while ((await provider.release(owner, killed.signal)).length > 0) {
             await new Promise((resolve) => setTimeout(resolve, configuration.pollMs));
           }
         },
@@ -167,14 +167,15 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
     },
     claim(candidate = {}, resource = {}, name = 'phi') {
       const instanceType = candidate.instanceType ?? A100;
+      const parsed = workspace(
+        {
+          resource: { instanceType, labelSelector: { matchLabels: { apps: name } } },
+          inference: { preset: { name: 'phi-4-mini-instruct' } },
+        },
+        { name, namespace: configuration.clusterId, uid: `${configuration.clusterId}-${name}` },
+      );
       return {
-        workspace: workspace(
-          {
-            resource: { instanceType, labelSelector: { matchLabels: { apps: name } }, ...resource },
-            inference: { preset: { name: 'phi-4-mini-instruct' } },
-          },
-          { name, namespace: configuration.clusterId, uid: `${configuration.clusterId}-${name}` },
-        ),
+        workspace: { ...parsed, resource: { ...parsed.resource, ...resource } },
         candidate: {
           provider: 'karpenter',
           instanceType,

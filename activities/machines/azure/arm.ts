@@ -4,7 +4,12 @@
  */
 import { ContainerServiceClient, type AgentPool, type ManagedCluster } from '@azure/arm-containerservice';
 import type { TokenCredential } from '@azure/identity';
-import { createDefaultHttpClient, createPipelineRequest, type TlsSettings } from '@azure/core-rest-pipeline';
+import {
+  createDefaultHttpClient,
+  createPipelineFromOptions,
+  createPipelineRequest,
+  type TlsSettings,
+} from '@azure/core-rest-pipeline';
 import type { AzureConfiguration } from './configuration';
 import { AzureError, leavesOf, type ErrorReport } from './error-tree';
 import { errorOf, parsed, patiently, retryAfterOf, unanswered, type Answer } from './http';
@@ -74,6 +79,10 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
       ...(tls !== undefined && { tlsOptions: tls }),
     });
   let client = connect();
+  const open = createPipelineFromOptions({
+    retryOptions: { maxRetries: 0 },
+    ...(tls !== undefined && { tlsOptions: tls }),
+  });
 
   /** Makes one request and keeps all that the answer said. A token that is refused is replaced, once. */
   async function send<T>(
@@ -101,10 +110,7 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
 
   async function get(asked: string, url: string, signal: AbortSignal): Promise<Answer> {
     const { value } = await send(asked, signal, async ({ pipeline }, onResponse) => {
-      const answer = await pipeline.sendRequest(
-        http,
-        createPipelineRequest({ url, abortSignal: signal, ...(tls !== undefined && { tlsSettings: tls }) }),
-      );
+      const answer = await pipeline.sendRequest(http, createPipelineRequest({ url, abortSignal: signal }));
       onResponse(answer);
       if (answer.status >= 400) throw new Error(`status ${answer.status}`);
       return answer;
@@ -213,9 +219,7 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
     },
 
     async publicJson(url, signal) {
-      const answer = await http.sendRequest(
-        createPipelineRequest({ url, abortSignal: signal, ...(tls !== undefined && { tlsSettings: tls }) }),
-      );
+      const answer = await open.sendRequest(http, createPipelineRequest({ url, abortSignal: signal }));
       if (answer.status !== 200) throw errorOf(`read ${url}`, answer);
       return parsed(answer.bodyAsText ?? '');
     },

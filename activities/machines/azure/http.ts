@@ -14,12 +14,15 @@ export interface Answer {
 /** Where Azure says that it is too much but not for how long. */
 export const DEFAULT_RETRY_AFTER_MS = 60_000;
 
+/** A wait that is over already, by clocks that differ, is short but a wait. */
+const LEAST_RETRY_AFTER_MS = 1_000;
+
 /** Milliseconds of `Retry-After`: seconds, or a date. */
 export function retryAfterOf({ headers }: Answer, now = Date.now()): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+$/.test(value)) return Number(value) * 1_000;
+  if (/^\d+$/.test(value)) return Math.max(Number(value) * 1_000, LEAST_RETRY_AFTER_MS);
   const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(at - now, 0);
+  return Number.isNaN(at) ? undefined : Math.max(at - now, LEAST_RETRY_AFTER_MS);
 }
 
 /** The error that an answer stands for. */

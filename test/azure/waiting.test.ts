@@ -1,0 +1,241 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as answers from '../fakes/arm/errors';
+import * as failures from '../fakes/arm/failures';
+import { A100, failureOf, FAMILY, useScenarios, WITHOUT_TIME } from './support';
+
+const start = useScenarios();
+
+/** Milliseconds between requests, in order. */
+function gaps(requests: readonly { readonly atMs: number }[]): readonly number[] {
+  return requests.slice(1).map(({ atMs }, index) => atMs - (requests[index]?.atMs ?? 0));
+}
+
+describe('what has to be waited for', () => {
+  test.each([
+    ['seconds', () => answers.throttled({ seconds: 2 })],
+    ['a date', () => answers.throttled({ dateMsFromNow: 1_500 })],
+  ])('scenario 18: Retry-After of a PUT, as %s, is waited once and counts for nothing', async (_, refusal) => {
+    const { arm, worker, claim } = await start({
+      configuration: {
+        deadlines: { acceptedMs: 100, poolMs: 20_000, registeredMs: 9_000, gpusMs: 9_000, drainMs: 9_000 },
+      },
+    });
+    arm.script.on('PUT', /agentPools/, 1).answer(refusal());
+    const one = worker();
+    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    const puts = arm.requestsOf('PUT');
+    expect(puts.map(({ status }) => status)).toEqual([429, 201]);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 18: a PUT that is throttled without Retry-After holds all back for a minute', async () => {
+    const { arm, worker, claim, coordinator } = await start();
+    arm.script.on('PUT', /agentPools/, 1).answer(answers.throttled('absent'));
+    const one = worker();
+    const waiting = one.ensure(claim()).catch((error: unknown) => error);
+    await arm.until('the PUT was refused', () => arm.requestsOf('PUT').some(({ status }) => status === 429));
+    await delay(300);
+    const { time, throttledUntil } = coordinator.report();
+    const leftMs = Date.parse(throttledUntil ?? '') - Date.parse(time);
+    expect(leftMs).toBeGreaterThan(55_000);
+    expect(leftMs).toBeLessThanOrEqual(60_000);
+    expect(arm.requestsOf('PUT')).toHaveLength(1);
+    one.kill();
+    await waiting;
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 18: a read that is throttled is repeated when it may be', async () => {
+    const { arm, worker, claim } = await start();
+    arm.script.on('GET', /\/operations\//, 1).answer(answers.throttled({ seconds: 1 }));
+    const one = worker();
+    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(gaps(arm.requestsOf('GET', /\/operations\//))[0]).toBeGreaterThanOrEqual(990);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 19: while the cluster is updated the pool waits, and says why', async () => {
+    const { arm, worker, claim } = await start();
+    const end = arm.beginClusterOperation('Updating');
+    const one = worker();
+    const done = one.ensure(claim());
+    await arm.until('it was refused thrice', () => arm.requestsOf('PUT').length >= 3);
+    end();
+    expect(await done).toEqual({ kind: 'acquired' });
+    expect(one.progress.some((line) => line.includes('Another operation (Updating) is in progress'))).toBe(true);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 20: ten Workspaces at once, in a cluster that does one thing at a time', async () => {
+    const { arm, worker, claim } = await start({
+      arm: { locks: 'cluster', timings: { createMs: 60, nodesMs: 10, gpusMs: 10 } },
+      configuration: { creatingAtOnce: 1 },
+    });
+    const one = worker();
+    const claims = Array.from({ length: 10 }, (_, index) => claim({}, {}, `w${index}`));
+    const ends = await Promise.all(claims.map((each) => one.ensure(each)));
+    expect(ends.every(({ kind }) => kind === 'acquired')).toBe(true);
+    expect(arm.requestsOf('PUT')).toHaveLength(10);
+    await Promise.all(claims.map((each) => one.release(each)));
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 21: the bucket is respected, so that the service never has to refuse', async () => {
+    const { arm, worker, claim } = await start({
+      arm: { buckets: { burst: 2, perMinute: 120 }, timings: { createMs: 20, nodesMs: 10, gpusMs: 10 } },
+      configuration: { buckets: { burst: 2, perMinute: 100 }, creatingAtOnce: 10 },
+    });
+    const one = worker();
+    const claims = Array.from({ length: 5 }, (_, index) => claim({}, {}, `w${index}`));
+    await Promise.all(claims.map((each) => one.ensure(each)));
+    expect(arm.requestsOf('PUT').map(({ status }) => status)).toEqual(Array(5).fill(201));
+    await Promise.all(claims.map((each) => one.release(each)));
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 30: nodes that never register end in time, with what was seen', async () => {
+    const { arm, worker, claim } = await start({
+      configuration: {
+        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 800, gpusMs: 9_000, drainMs: 9_000 },
+      },
+    });
+    arm.operations.on('create', /./).succeeds({ nodes: 1 });
+    const failure = failureOf(await worker().ensure(claim({ nodeCount: 2 })));
+    expect(failure.cause).toBe('NotReadyInTime');
+    expect(failure.message).toMatch(/^1 of 2 nodes of agent pool k\w+ have registered within 1 s/);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 31: too few GPUs are told with the device plugin, and compared with the size', async () => {
+    const { arm, worker, claim } = await start({
+      configuration: {
+        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 1_500, drainMs: 9_000 },
+      },
+    });
+    arm.operations.on('create', /./).succeeds({ gpus: 4 });
+    const eight = { count: 8, memoryBytes: 2 ** 36, resourceName: 'nvidia.com/gpu' };
+    const wanted = claim({ instanceType: 'Standard_ND96isr_H100_v5', gpus: eight });
+    const one = worker();
+    const failure = failureOf(await one.ensure(wanted));
+    expect(failure.message).toMatch(/4 of 8 nvidia\.com\/gpu allocatable on \S+ within 2 s: the NVIDIA device plugin/);
+    expect(one.progress.some((line) => line.startsWith('0 of 1 machines usable'))).toBe(true);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 33: machines that were evicted are bought anew', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    const spot = claim({}, { capacityType: 'spot' });
+    await one.ensure(spot);
+    const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
+    await arm.evict(pool?.name ?? '');
+    expect(await one.ensure(spot)).toEqual({ kind: 'acquired' });
+    expect(arm.pool(pool?.name ?? '')?.properties.count).toBe(1);
+    await one.release(spot);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+});
+
+describe('the release', () => {
+  test.each(['accepted', 'refused'] as const)(
+    'scenario 26: a pool that is being created goes, too (deletion %s)',
+    async (deleteWhileCreating) => {
+      const { arm, worker, claim } = await start({ arm: { deleteWhileCreating } });
+      arm.operations.on('create', /./).neverEnds();
+      const dead = worker();
+      const dying = dead.ensure(claim());
+      await arm.until('the PUT is answered', () => arm.requestsOf('PUT').some(({ status }) => status === 201));
+      dead.kill();
+      await expect(dying).rejects.toThrow('the worker was killed');
+      await worker().release(claim());
+      arm.assertInvariants({ nothingLeft: true });
+    },
+  );
+
+  test.each([
+    [600, 600],
+    [0, 0],
+  ])('scenario 27: budgets that block a drain are respected for %d ms, and no longer', async (drainMs, leastMs) => {
+    const { arm, worker, claim } = await start({
+      configuration: { deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 9_000, drainMs } },
+    });
+    const one = worker();
+    await one.ensure(claim());
+    arm.operations.on('delete', /./).fails(failures.podDrainFailure());
+    const startedMs = Date.now();
+    await one.release(claim());
+    const deletes = arm.requestsOf('DELETE');
+    const forced = deletes.find(({ query }) => query.get('ignore-pod-disruption-budget') === 'true');
+    expect((forced?.atMs ?? 0) - startedMs).toBeGreaterThanOrEqual(leastMs);
+    expect(deletes.filter(({ query }) => query.has('ignore-pod-disruption-budget'))).toEqual([forced]);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 28: what is gone already is released, however often', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    await one.ensure(claim());
+    await Promise.all([one.release(claim()), worker().release(claim())]);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('a Workspace without pools is released at once, and another life of its name keeps its pools', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    await one.ensure(claim());
+    const earlier = claim();
+    const { metadata } = earlier.workspace;
+    await one.release({ ...earlier, workspace: { ...earlier.workspace, metadata: { ...metadata, uid: 'earlier' } } });
+    expect(arm.requestsOf('DELETE')).toEqual([]);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  const steps: readonly [string, string, RegExp][] = [
+    ['pools are listed', 'GET', /agentPools$/],
+    ['sizes are listed', 'GET', /skus$/],
+    ['the cluster is read', 'GET', /managedClusters\/aks$/],
+    ['quotas are listed', 'GET', /usages$/],
+    ['the name is looked at', 'GET', /agentPools\/k\w+$/],
+    ['the PUT is answered', 'PUT', /agentPools/],
+    ['the operation is read', 'GET', /operations/],
+    ['a failed pool is deleted', 'DELETE', /agentPools/],
+  ];
+  test.each(steps)('scenario 29: cancelled when %s, nothing is left', async (_, method, path) => {
+    const { arm, worker, claim } = await start({ arm: { timings: { createMs: 150 } } });
+    if (method === 'DELETE') arm.operations.on('create', /./).fails(failures.allocationFailed());
+    const one = worker();
+    const ending = one.ensure(claim()).catch((error: unknown) => error);
+    await arm.until('it is there', () => arm.requestsOf(method, path).some(({ status }) => status !== 0));
+    one.kill();
+    expect(await ending).toMatchObject({ message: 'the worker was killed' });
+    await worker().release(claim());
+    arm.assertInvariants({ nothingLeft: true, ...WITHOUT_TIME });
+  });
+
+  test('a pool of another size, left by an earlier candidate, is gone before the next is bought', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    await one.ensure(claim());
+    arm.quota.set(FAMILY, { limit: 48 });
+    const larger = claim({
+      instanceType: 'Standard_NC48ads_A100_v4',
+      gpus: { count: 2, memoryBytes: 2 ** 36, resourceName: 'nvidia.com/gpu' },
+    });
+    expect(await one.ensure(larger)).toEqual({ kind: 'acquired' });
+    const sizes = arm
+      .pools()
+      .filter(({ origin }) => origin === 'client')
+      .map(({ properties }) => properties.vmSize);
+    expect(sizes).toEqual(['Standard_NC48ads_A100_v4']);
+    expect(
+      arm.requestsOf('PUT').map(({ body }) => (body as { properties: { vmSize: string } }).properties.vmSize),
+    ).toEqual([A100, 'Standard_NC48ads_A100_v4']);
+    await one.release(larger);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+});
