@@ -17,6 +17,7 @@ export class Clock implements ArmClock {
   readonly #startMs = Date.now();
   readonly #timers = new Map<Due, NodeJS.Timeout | undefined>();
   #manualMs = this.#startMs;
+  #isStopped = false;
 
   constructor(readonly mode: 'manual' | { readonly scale: number }) {
     this.#scale = mode === 'manual' ? 1 : mode.scale;
@@ -33,6 +34,7 @@ export class Clock implements ArmClock {
 
   /** Runs later, unless the result is called before. */
   after(ms: number, run: () => void): () => void {
+    if (this.#isStopped) return () => undefined;
     const due: Due = { at: this.now() + ms, run };
     const fire = (): void => {
       this.#timers.delete(due);
@@ -58,7 +60,9 @@ export class Clock implements ArmClock {
     this.#manualMs = until;
   }
 
+  /** Nothing happens any more. */
   stop(): void {
+    this.#isStopped = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
   }

@@ -74,7 +74,6 @@ class RunningArm implements FakeArm {
   readonly #router: Router;
   readonly #waiting = new Set<() => void>();
   readonly #foreign = new Set<string>();
-  readonly #restartsMs: number[] = [];
 
   constructor(
     options: FakeArmOptions,
@@ -184,7 +183,7 @@ class RunningArm implements FakeArm {
   }
 
   clientRestarted(): void {
-    this.#restartsMs.push(Date.now());
+    this.#server.log.push({ kind: 'restart' });
   }
 
   forgetOperations(): void {
@@ -216,7 +215,7 @@ class RunningArm implements FakeArm {
         requests: this.requests,
         pools: [...this.#world.clusters.values()].flatMap(({ pools }) => [...pools.values()]),
         foreign: this.#foreign,
-        restartsMs: this.#restartsMs,
+        log: this.#server.log,
         unknown: this.#router.unknown,
         errors: [...this.#server.errors, ...this.#world.machines.failures],
       },

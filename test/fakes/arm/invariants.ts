@@ -4,13 +4,18 @@ import type { RecordedRequest, InvariantOptions, Pool } from './types';
 /** Timers may fire a little early. */
 const TOLERANCE_MS = 15;
 
+/** `restart`: what the client knew of waits got lost. */
+export type Happening =
+  | { readonly kind: 'came' | 'answered'; readonly request: RecordedRequest; readonly atMs: number }
+  | { readonly kind: 'restart' };
+
 export interface Evidence {
   readonly requests: readonly RecordedRequest[];
   readonly pools: readonly Pool[];
   /** Names of pools that are only to be read, and how they looked at the end of the test's own changes. */
   readonly foreign: ReadonlySet<string>;
-  /** What the client knew of waits got lost at these times. */
-  readonly restartsMs: readonly number[];
+  /** What happened on the wire, in order. */
+  readonly log: readonly Happening[];
   readonly unknown: readonly string[];
   readonly errors: readonly unknown[];
 }
@@ -61,29 +66,31 @@ function touchedForeign({ requests, foreign }: Evidence): readonly string[] {
 }
 
 /** After an answer with Retry-After, the same is not asked again before; after a PUT or DELETE, neither is its operation. */
-function impatient({ requests, restartsMs }: Evidence): readonly string[] {
-  const notBefore = new Map<string, { readonly fromMs: number; readonly untilMs: number }>();
-  const events = requests.flatMap((request) => [
-    { atMs: request.atMs, request, isAnswer: false },
-    { atMs: request.answeredAtMs ?? request.atMs, request, isAnswer: true },
-  ]);
-  events.sort((a, b) => a.atMs - b.atMs || Number(a.isAnswer) - Number(b.isAnswer));
+function impatient({ log }: Evidence): readonly string[] {
+  const allowedAtMs = new Map<string, number>();
+  const asked = new Set<RecordedRequest>();
   const found: string[] = [];
-  for (const { atMs, request, isAnswer } of events) {
-    const key = `${request.method} ${request.path}`;
-    if (isAnswer) {
-      const { retryAfterSeconds, operationPath } = request;
-      if (retryAfterSeconds === undefined) continue;
-      const wait = { fromMs: atMs, untilMs: atMs + retryAfterSeconds * 1_000 };
-      if (request.status === 429 || request.status === 503 || request.method === 'GET') notBefore.set(key, wait);
-      else if (operationPath !== undefined) notBefore.set(`GET ${operationPath}`, wait);
+  for (const happening of log) {
+    if (happening.kind === 'restart') {
+      allowedAtMs.clear();
+      asked.clear();
       continue;
     }
-    const wait = notBefore.get(key);
-    notBefore.delete(key);
-    if (wait === undefined || restartsMs.some((ms) => ms >= wait.fromMs && ms <= atMs)) continue;
-    const early = wait.untilMs - atMs;
-    if (early > TOLERANCE_MS) found.push(`${key} came ${Math.round(early)} ms before Retry-After allowed it`);
+    const { kind, request, atMs } = happening;
+    const key = `${request.method} ${request.path}`;
+    if (kind === 'came') {
+      asked.add(request);
+      const early = (allowedAtMs.get(key) ?? 0) - atMs;
+      allowedAtMs.delete(key);
+      if (early > TOLERANCE_MS) found.push(`${key} came ${Math.round(early)} ms before Retry-After allowed it`);
+      continue;
+    }
+    const { retryAfterSeconds, operationPath, status, method } = request;
+    // Who asked before a restart never heard the answer.
+    if (retryAfterSeconds === undefined || !asked.has(request)) continue;
+    const at = atMs + retryAfterSeconds * 1_000;
+    if (status === 429 || status === 503 || method === 'GET') allowedAtMs.set(key, at);
+    else if (operationPath !== undefined) allowedAtMs.set(`GET ${operationPath}`, at);
   }
   return found;
 }

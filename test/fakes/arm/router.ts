@@ -86,6 +86,11 @@ export class Router {
   #compute(request: RecordedRequest): Answer | undefined {
     const [whole, , location] = SIZES_PATH.exec(request.path) ?? [];
     if (whole === undefined || request.method !== 'GET') return undefined;
+    const regions = [...this.world.clusters.values()].map(({ spec }) => spec.location);
+    if (location !== undefined && !regions.some((region) => same(region, location))) {
+      const message = `No registered resource provider found for location '${location}'. The supported locations are '${regions.join(', ')}'.`;
+      throw new ArmRefusal(enveloped(400, { code: 'NoRegisteredProviderFound', message }));
+    }
     if (location === undefined) {
       checkApiVersion(request, 'Microsoft.Compute', SKU_VERSIONS);
       return listSkus(this.world, request);
@@ -137,15 +142,27 @@ export class Router {
     }
   }
 
+  /** For a request that the script answers: the service would have counted it, too, unless it was to be throttled. */
+  count(request: RecordedRequest, status: number): void {
+    const [, , , name = ''] = CLUSTER_PATH.exec(request.path) ?? [];
+    if (request.method === 'PUT' && request.pool !== undefined && status !== 429)
+      this.#take(request, name, request.pool);
+  }
+
   #throttle(request: RecordedRequest, { spec }: Cluster, pool: string): void {
+    const taken = this.#take(request, spec.name, pool);
+    if (taken === 'taken') return;
+    throw new ArmRefusal(throttled({ seconds: Math.max(1, Math.ceil(taken.waitMs / 1_000)) }, request.path));
+  }
+
+  #take(request: RecordedRequest, cluster: string, pool: string): ReturnType<Bucket['take']> {
     const { burst, perMinute, scope } = this.world.settings.buckets;
-    const key = scope === 'cluster' ? spec.name : `${spec.name}/${pool}`;
+    const key = scope === 'cluster' ? cluster : `${cluster}/${pool}`;
     const bucket = this.#buckets.get(key) ?? new Bucket(this.world.clock, burst, perMinute);
     this.#buckets.set(key, bucket);
     const taken = bucket.take();
-    if (taken === 'taken') return;
-    request.throttledByBucket = true;
-    throw new ArmRefusal(throttled({ seconds: Math.max(1, Math.ceil(taken.waitMs / 1_000)) }, request.path));
+    if (taken !== 'taken') request.throttledByBucket = true;
+    return taken;
   }
 
   #refuseUnknown({ method, path }: RecordedRequest): never {

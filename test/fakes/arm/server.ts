@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { SelfSigned } from './certificate';
 import { ArmRefusal } from './errors';
+import type { Happening } from './invariants';
 import { poolOfPath, type Router } from './router';
 import type { RequestScript } from './script';
 import type { Answer, RecordedRequest } from './types';
@@ -12,6 +13,7 @@ import type { Answer, RecordedRequest } from './types';
 /** HTTPS: records each request, does to it what the script says, and answers. */
 export class ArmServer {
   readonly requests: RecordedRequest[] = [];
+  readonly log: Happening[] = [];
   /** Errors of the fake itself. */
   readonly errors: unknown[] = [];
   readonly #delays = new Set<NodeJS.Timeout>();
@@ -52,6 +54,7 @@ export class ArmServer {
     const request = await this.#record(incoming);
     const effect = this.script.effectOn(request);
     if (effect?.kind === 'reset') return this.#cut(request, incoming);
+    if (effect?.kind === 'answer') router.count(request, effect.refusal.status);
     let answer = effect?.kind === 'answer' ? { headers: {}, ...effect.refusal } : this.#route(router, request);
     if (effect?.kind === 'resetAfterEffect') return this.#cut(request, incoming);
     if (effect?.kind === 'alter') answer = effect.change(answer);
@@ -84,6 +87,7 @@ export class ArmServer {
       status: 0,
     };
     this.requests.push(request);
+    this.log.push({ kind: 'came', request, atMs });
     return request;
   }
 
@@ -108,6 +112,7 @@ export class ArmServer {
     const correlationId = randomUUID();
     request.status = status;
     request.answeredAtMs = Date.now();
+    this.log.push({ kind: 'answered', request, atMs: request.answeredAtMs });
     const retryAfterSeconds = secondsOf(headers['retry-after'] ?? headers['Retry-After'], request.answeredAtMs);
     if (retryAfterSeconds !== undefined) request.retryAfterSeconds = retryAfterSeconds;
     const operation = headers['azure-asyncoperation'] ?? headers['location'];

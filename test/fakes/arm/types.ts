@@ -156,7 +156,7 @@ export interface Script {
 }
 
 export interface RuleBuilder {
-  /** Answers instead of the server; nothing else happens. */
+  /** Answers instead of the server; nothing else happens, but that a PUT takes its place in the bucket (unless with 429). */
   answer(refusal: Refusal): Rule;
   /** Cuts the connection; the server never sees the request. */
   reset(): Rule;

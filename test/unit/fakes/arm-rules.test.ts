@@ -4,7 +4,7 @@ import { POOL_PROPERTIES } from '../../fakes/arm/api-description';
 import type { ErrorBody } from '../../fakes/arm/errors';
 import { SIZES } from '../../fakes/arm/sizes';
 import type { FakeArmOptions, PoolProperties } from '../../fakes/arm/types';
-import { ask, at, clientOf, GPU_POOL, poolPath, QUICK, useArm } from './arm-support';
+import { ask, at, clientOf, poolPath, useArm } from './arm-support';
 
 /** What the fake refuses, and what it tells of the region. */
 const start = useArm();
@@ -230,47 +230,4 @@ describe('invariants', () => {
       /^3 invariants.*gpu1 was asked for with two bodies.*DELETE on pool theirs.*does not have/s,
     );
   });
-});
-
-it('makes nodes come and go by its clock, with what AKS puts on them', async () => {
-  const told: string[] = [];
-  const arm = await start({
-    clock: 'manual',
-    nodes: {
-      appear: async ({ name, labels, taints }) => {
-        told.push(`${name} ${labels['topology.kubernetes.io/zone']} ${taints.join()}`);
-      },
-      setGpus: async (name, count) => void told.push(`${name} ${count}`),
-      setReady: async (name, ready) => void told.push(`${name} ${ready}`),
-      vanish: async (name) => void told.push(`${name} gone`),
-    },
-  });
-  arm.operations.on('create', 'gpu1').succeeds({ gpus: 4 });
-  const zones = ['1', '2'];
-  await clientOf(arm)
-    .agentPools.createOrUpdate(...at(arm, 'gpu1'), { ...GPU_POOL, availabilityZones: zones }, QUICK)
-    .submitted();
-  await arm.clock.advance(249);
-  expect(told).toEqual([]);
-  await arm.clock.advance(101);
-  const [first = '', second = ''] = arm.pool('gpu1')?.nodes ?? [];
-  expect(told.sort()).toEqual(
-    [
-      `${first} eastus-1 sku=gpu:NoSchedule`,
-      `${second} eastus-2 sku=gpu:NoSchedule`,
-      `${first} 4`,
-      `${second} 4`,
-    ].sort(),
-  );
-  expect(first).toMatch(/^aks-gpu1-\d{8}-vmss000000$/);
-
-  told.length = 0;
-  await arm.setGpus('gpu1', 0);
-  await arm.setReady('gpu1', false, { nodes: [second] });
-  expect(told).toEqual([`${first} 0`, `${second} 0`, `${second} false`]);
-
-  told.length = 0;
-  await arm.evict('gpu1');
-  expect(told.sort()).toEqual([`${first} gone`, `${second} gone`]);
-  expect(arm.pool('gpu1')?.properties.count).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { restorePoller, type RestError } from '@azure/arm-containerservice';
 
 import { clusterBusy, skuNotAvailableInside, throttled } from '../../fakes/arm/errors';
-import { allocationFailed, podDrainFailure } from '../../fakes/arm/failures';
+import { allocationFailed, extensionTimedOut, podDrainFailure } from '../../fakes/arm/failures';
 import { at, clientOf, GPU_POOL, QUICK, useArm } from './arm-support';
 
 /** The fake, as the real SDK sees it. */
@@ -74,7 +74,7 @@ describe('creating a pool', () => {
 
   it('tells of the failure in the pool alone, where no header names an operation', async () => {
     const arm = await start({ retryAfterSeconds: 'none', operationHeader: 'none' });
-    arm.operations.on('create', /gpu/, 1).fails(allocationFailed());
+    arm.operations.on('create', /gpu/, 1).fails(extensionTimedOut());
     const client = clientOf(arm);
 
     await errorOf(client.agentPools.createOrUpdate(...at(arm, 'gpu1'), GPU_POOL, QUICK));
