@@ -106,6 +106,11 @@ describe('how long', () => {
     expect(reasonAgainst(memory, a100, NOW)).toMatchObject({ fromVcpus: 24, untilMs: NOW + 11 * MINUTE });
   });
 
+  it('a later failure does not shorten', () => {
+    const memory = failed('quota-low', a100, failed('quota-zero'), NOW + MINUTE);
+    expect(reasonAgainst(memory, a100, NOW)?.untilMs).toBe(NOW + HOUR);
+  });
+
   it('what has passed does not make a later failure wider', () => {
     const zero = failed('quota-zero');
     const memory = failed('quota-low', sibling, zero, NOW + HOUR);

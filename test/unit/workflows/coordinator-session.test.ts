@@ -145,6 +145,30 @@ it('a coordinator that forgot everything is told again who holds and who waits',
   await (await waiting).release();
 });
 
+it('who holds a place keeps it although the coordinator forgot, and gave the place to somebody else', async () => {
+  const subject = server();
+  const rules = { creatingAtOnce: 1, leaseMs: 300 };
+  const coordinator = open(subject.transport, rules);
+  await admitted(coordinator, 'a');
+  subject.forget();
+  await admitted(open(subject.transport, rules), 'b');
+  await untilTrue(() => subject.report().creating.length === 2);
+});
+
+it('what is told to a coordinator that forgot the session is told again', async () => {
+  const subject = server();
+  const coordinator = open(subject.transport);
+  await admitted(coordinator, 'a');
+  subject.forget();
+  await coordinator.report({ kind: 'failed', candidate, lesson: 'allocation', failure });
+  subject.forget();
+  await coordinator.throttled(60_000);
+  expect(subject.report().throttledUntil).toBeDefined();
+  subject.forget();
+  await coordinator.report({ kind: 'failed', candidate, lesson: 'allocation', failure });
+  expect(subject.report().avoided).toMatchObject([{ failure }]);
+});
+
 it('what failed for one process keeps another from trying, and says since when', async () => {
   const { transport } = server();
   await open(transport).report({ kind: 'failed', candidate, lesson: 'allocation', failure });

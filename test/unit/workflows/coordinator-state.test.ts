@@ -102,6 +102,15 @@ describe('places', () => {
     expect(it.say('t')).toEqual(['a2 admitted']);
   });
 
+  it('a place is taken over although others stand before it in line, and with it the token that was not used', () => {
+    const it = coordinator({ creatingAtOnce: 1, burst: 1 });
+    it.say('s', asks('a', 'b'));
+    it.say('s', { wants: ['a'] });
+    expect(it.report().tokens).toBe(0);
+    expect(it.say('t', { asks: [ask('a2', { workspaceUid: 'uid-a' })] })).toEqual(['a2 admitted']);
+    expect(it.report().tokens).toBe(1);
+  });
+
   it('a place in line is taken over too', () => {
     const it = coordinator({ creatingAtOnce: 1 });
     it.say('s', asks('a', 'b', 'c'));
@@ -168,6 +177,14 @@ describe('tokens', () => {
     expect(it.ask('t')).toMatchObject({ askAgainMs: 5 * SECOND });
   });
 
+  it('a session speaks often enough to stay alive, however long its token takes', () => {
+    const it = coordinator({ burst: 1, perMinute: 0.001 });
+    it.say('s', asks('a', 'b'));
+    it.say('s', { wants: ['a', 'b'] });
+    it.say('s', { used: ['a'] });
+    expect(it.ask('s')).toMatchObject({ askAgainMs: 40 * SECOND });
+  });
+
   it('new settings count at once', () => {
     const it = coordinator({ creatingAtOnce: 1 });
     it.say('s', asks('a', 'b'));
@@ -197,6 +214,18 @@ describe('when the cloud wants to be left alone', () => {
     expect(it.say('s')).toEqual(['a admitted']);
     it.pass(MINUTE);
     expect(it.say('s')).toEqual(['a allowed']);
+  });
+
+  it('who had gone ahead in that moment has used the token that was promised', () => {
+    const it = coordinator({ burst: 20 });
+    it.say('s', asks('a', 'b'));
+    it.say('s', { wants: ['a'] });
+    it.say('t', { throttledMs: MINUTE });
+    it.say('s', { used: ['a'], wants: ['b'] });
+    it.pass(MINUTE);
+    expect(it.say('s')).toEqual(['a admitted', 'b admitted']);
+    it.pass(MINUTE);
+    expect(it.say('s')).toEqual(['a admitted', 'b allowed']);
   });
 
   it('for the time of one token, where it does not say how long', () => {
