@@ -10,11 +10,16 @@ const SPEAKS_PER_LEASE = 3;
 /** Rounding must not make a session ask a moment too early, again and again. */
 const SOONEST_MS = 20;
 
+/** Each carries a text; the session gives these leases back at once, and then hears of the next ones. */
+const MOST_REFUSALS = 100;
+
 /** What holds for a session's leases. It follows from the state alone, so an answer that was lost is given again. */
 export function answerFor(state: CoordinatorState, session: string, nowMs: number): ExchangeAnswer {
+  let refusals = 0;
   const leases = state.parties
     .filter((party) => party.session === session)
-    .flatMap((party) => leaseState(state, party, nowMs) ?? []);
+    .flatMap((party) => leaseState(state, party, nowMs) ?? [])
+    .filter(({ kind }) => kind !== 'avoid' || (refusals += 1) <= MOST_REFUSALS);
   const askAgainMs = nextChangeMs(state, session, nowMs);
   return { kind: 'answered', leases, ...(askAgainMs !== undefined && { askAgainMs }) };
 }

@@ -262,6 +262,14 @@ describe('what failed for one', () => {
     ]);
   });
 
+  it('is told to a hundred at once: answers stay small', () => {
+    const it = coordinator();
+    it.say('s', { outcomes: [failure('a')] });
+    const names = Array.from({ length: 150 }, (_, index) => `w${index}`);
+    expect(it.say('s', asks(...names))).toEqual(names.slice(0, 100).map((name) => `${name} avoid`));
+    expect(it.say('s', { released: names.slice(0, 100) })).toEqual(names.slice(100).map((name) => `${name} avoid`));
+  });
+
   it('keeps those from sending who have a place already', () => {
     const it = coordinator();
     it.say('s', asks('a', 'b'));
