@@ -31,8 +31,7 @@ export class Machines {
 
   /** Resolves when the node is gone. */
   async remove(pool: StoredPool, name: string): Promise<void> {
-    const index = pool.nodes.indexOf(name);
-    if (index >= 0) pool.nodes.splice(index, 1);
+    pool.nodes = pool.nodes.filter((one) => one !== name);
     this.#timers.get(name)?.();
     this.#timers.delete(name);
     if (!this.#present.delete(name)) return;
@@ -40,7 +39,7 @@ export class Machines {
   }
 
   async removeAll(pool: StoredPool): Promise<void> {
-    await Promise.all([...pool.nodes].map((name) => this.remove(pool, name)));
+    await Promise.all(pool.nodes.map((name) => this.remove(pool, name)));
   }
 
   async setGpus({ nodes }: StoredPool, count: number): Promise<void> {
@@ -65,7 +64,7 @@ export class Machines {
   #add(cluster: Cluster, pool: StoredPool, gpus: number | undefined): void {
     const node = this.#describe(cluster, pool, pool.machinesMade);
     pool.machinesMade += 1;
-    pool.nodes.push(node.name);
+    pool.nodes = [...pool.nodes, node.name];
     const size = findVmSize(this.settings.sizes, pool.properties.vmSize ?? '');
     const { nodesMs, gpusMs } = this.settings.timings;
     this.#later(node.name, nodesMs, () => {

@@ -45,8 +45,8 @@ export interface Pool {
   properties: PoolProperties;
   /** `client`: a PUT made it, or did so before the test. `test`: `addPool` made it, and it is somebody else's and only to be read. */
   readonly origin: 'client' | 'test';
-  /** Names of its nodes, whether or not the cluster shows them already. */
-  readonly nodes: string[];
+  /** Names of its nodes, whether or not the cluster shows them already; like `properties`, replaced as a whole when they change. */
+  nodes: readonly string[];
 }
 
 export interface ClusterSpec {
