@@ -18,6 +18,9 @@ const SUITE = 'bookworm';
 const DEBIAN_PACKAGES = ['ca-certificates', 'curl', 'libnuma1', 'python3', 'python3-venv'];
 const UV_VERSION = '0.13.8';
 
+/** Without a compiler nothing can be compiled; vLLM would ask for one when it applies adapters on a CPU. */
+const CPU_SETTINGS = ['TORCH_COMPILE_DISABLE=1'];
+
 /** Raised when what is done below changes in a way that the inputs don't show. */
 const RECIPE = '2';
 
@@ -48,7 +51,7 @@ async function keysOf(): Promise<Keys> {
   const inRuntime = (...parts: string[]): string => path.join(RUNTIME, ...parts);
   const debian = await keyOf({ texts: [RECIPE, process.arch, SUITE, ...DEBIAN_PACKAGES], root: ROOT, files: [] });
   const base = await keyOf({
-    texts: [RECIPE, debian, UV_VERSION],
+    texts: [RECIPE, debian, UV_VERSION, ...CPU_SETTINGS],
     root: ROOT,
     files: [
       inRuntime('cpu', 'install'),
@@ -151,6 +154,7 @@ async function buildBase(buildah: Buildah, debian: string, image: string, log: L
     await step('leaving CUDA out', ['python3', path.join(__dirname, 'without_cuda.py'), packages ?? ''], log);
     await buildah.run('closing it', 'unmount', container);
     const variables = [
+      ...CPU_SETTINGS,
       `VIRTUAL_ENV=${VENV}`,
       `PATH=${VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     ];

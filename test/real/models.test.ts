@@ -31,6 +31,7 @@ const PROMPT = 'the user asks what a workspace is';
 let namespace: string;
 /** Repository of the local registry, as references name it. */
 let host: string;
+let weightsImage: string;
 
 beforeAll(async () => {
   const { stage, environment, images } = real();
@@ -38,6 +39,7 @@ beforeAll(async () => {
   host = registry.host;
   namespace = await stage.namespace();
   const model = await provideTinyModel(environment, images, say);
+  weightsImage = model.image;
   await mkdir(process.env.KAITO_PRESETS_DIR ?? '', { recursive: true });
   await exec('cp', ['-r', `${model.presets}/.`, process.env.KAITO_PRESETS_DIR ?? '']);
   stage.defer(() => rm(process.env.KAITO_PRESETS_DIR ?? '', { recursive: true, force: true }));
@@ -50,7 +52,7 @@ beforeAll(async () => {
     },
   });
   await stage.create(RESOURCES.configMaps, { metadata: { namespace, name: 'short' }, data: trainingConfig(6) });
-  await stage.create(RESOURCES.configMaps, { metadata: { namespace, name: 'long' }, data: trainingConfig(150) });
+  await stage.create(RESOURCES.configMaps, { metadata: { namespace, name: 'long' }, data: trainingConfig(400) });
   const rows = Array.from({ length: 64 }, (_, i) => ({
     messages: [
       { role: 'user', content: `what is number ${i}?` },
@@ -322,7 +324,7 @@ it('serves the adapter at two strengths, which change its answers as they should
   const best = Object.keys(expected['0'] ?? {})[0] ?? '';
   const values = ['0', '0.5', '1'].map((strength) => expected[strength]?.[best]?.toFixed(2));
   expect(new Set(values).size).toBe(3);
-});
+}, 600_000);
 
 it('goes on from its checkpoint when the trainer is lost', async () => {
   const { stage } = real();
@@ -333,7 +335,7 @@ it('goes on from its checkpoint when the trainer is lost', async () => {
     ({ status }) => (status.tuning?.progress?.checkpoint ?? 0) >= 10,
   );
   const { step = 0, steps } = trained.status.tuning?.progress ?? {};
-  expect(steps).toBe(150);
+  expect(steps).toBe(400);
   const pod = stage.view.jobPod(namespace, 'lost');
   await stage.kubectl(namespace, ['delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0']);
   const next = await stage.until(
@@ -348,7 +350,7 @@ it('goes on from its checkpoint when the trainer is lost', async () => {
 
   const ended = stage.view.pod(namespace, next.metadata.name)?.status?.containerStatuses?.[0]?.state?.terminated;
   const result = JSON.parse(ended?.message ?? '{}') as { readonly resumedFrom?: number; readonly steps?: number };
-  expect(result.steps).toBe(150);
+  expect(result.steps).toBe(400);
   expect(result.resumedFrom).toBeGreaterThanOrEqual(Math.min(10, step));
 });
 
@@ -406,7 +408,7 @@ it('runs the user’s own image', async () => {
   await gone('own');
 });
 
-/** What PEFT computes for the strengths, with the very files that the server has: run beside it, in its own pod. */
+/** What PEFT computes for the strengths, with the very images that the server has. */
 async function expectedLogprobs(): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
   const program = `
 import json, sys, torch
@@ -428,9 +430,41 @@ for strength in ("0", "0.5", "1"):
     told[strength] = {tokenizer.decode([i]): round(logprobs[i].item(), 6) for i in best.tolist()}
 print(json.dumps(told))
 `;
-  const command = ['exec', 'tiny-0', '-c', 'tiny', '--', 'python3', '-c', program];
-  const folders = [`/workspace/weights/${TINY.servedName}`, '/mnt/adapter/full'];
-  const output = await real().stage.kubectl(namespace, [...command, ...folders, PROMPT]);
+  const { stage, images } = real();
+  const [full] = stage.view.workspace(namespace, 'tiny')?.status?.adapters ?? [];
+  const folders = { weights: '/workspace/weights', adapter: '/mnt/adapter' };
+  const volume = (name: string, reference: string) => ({ name, image: { reference, pullPolicy: 'IfNotPresent' } });
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'expected' },
+    spec: {
+      nodeSelector: resource.labelSelector.matchLabels,
+      restartPolicy: 'Never',
+      imagePullSecrets: [{ name: PULL }],
+      volumes: [volume('weights', weightsImage), volume('adapter', full?.image ?? '')],
+      containers: [
+        {
+          name: 'it',
+          image: images.runtime.name,
+          command: ['python3', '-c', program, folders.weights, folders.adapter, PROMPT],
+          volumeMounts: [
+            { name: 'weights', mountPath: folders.weights, subPath: 'workspace/tfs/weights', readOnly: true },
+            { name: 'adapter', mountPath: folders.adapter, subPath: 'data', readOnly: true },
+          ],
+        },
+      ],
+    },
+  };
+  await stage.kubectl(namespace, ['apply', '-f', '-'], JSON.stringify(pod));
+  await stage.kubectl(namespace, [
+    'wait',
+    '--for=jsonpath={.status.phase}=Succeeded',
+    'pod/expected',
+    '--timeout=120s',
+  ]);
+  const output = await stage.kubectl(namespace, ['logs', 'expected']);
+  await stage.kubectl(namespace, ['delete', 'pod', 'expected', '--now']);
   return JSON.parse(output.trim().split('\n').at(-1) ?? '') as Readonly<
     Record<string, Readonly<Record<string, number>>>
   >;

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { down, startComponent, status, stopComponent, up } from '../../local/environment';
@@ -178,7 +179,8 @@ describe('an environment with a real node', () => {
     await down(dir);
 
     expect(await tracesOf(dir, address)).toEqual([]);
-    expect(await processesOf(dir)).toEqual([]);
+    // The environment's guardian sees by itself that there is nothing left to guard.
+    expect(await endedProcessesOf(dir)).toEqual([]);
     await expect(access(dir)).rejects.toThrow('ENOENT');
     const { components = [] } = (await status(real().environment.dir)) ?? {};
     expect(components.filter(({ state }) => state !== 'ready')).toEqual([]);
@@ -208,6 +210,16 @@ async function tracesOf(dir: string, hostAddress: string): Promise<readonly stri
   );
   const lines = shown.flatMap(({ stdout }) => stdout.split('\n'));
   return [...lines.filter((line) => itsOwn.test(line) || anyNodes.test(line)), ...left.flat()];
+}
+
+/** The processes that are still there after a while in which they could end. */
+async function endedProcessesOf(dir: string): Promise<readonly string[]> {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const left = await processesOf(dir);
+    if (left.length === 0 || Date.now() > deadline) return left;
+    await delay(100);
+  }
 }
 
 /** Every process that works in the folder or is told of it. */
