@@ -5,12 +5,10 @@
 import type { Failure } from '../../api/causes';
 import type { Candidate } from '../../api/workflow';
 import type { Workspace } from '../../api/workspace';
-import { connectArm } from '../../activities/machines/azure/arm';
-import { createAzure } from '../../activities/machines/azure/azure';
 import type { AzureConfiguration } from '../../activities/machines/azure/configuration';
 import { openCoordinator } from '../../activities/machines/azure/coordination/open-coordinator';
 import type { Transport } from '../../activities/machines/azure/coordination/transport';
-import { createMarket } from '../../activities/machines/azure/market';
+import { openAzure } from '../../activities/machines/azure/open-azure';
 import { openWorld, type World } from '../../activities/observe/world';
 import type { Acquisition } from '../../activities/machines/provider';
 import type { StepContext } from '../../activities/step';
@@ -129,9 +127,8 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
         logger,
       });
       const now = (): Date => new Date();
-      const connection = connectArm({ configuration, credential: arm.credential, tls: { ca: arm.ca } });
-      const market = createMarket(connection, configuration, { logger, now });
-      const provider = createAzure({ arm: connection, market, coordinator, world, configuration, logger, now });
+      const tls = { ca: arm.ca };
+      const provider = openAzure({ coordinator, world, configuration, logger, now, credential: arm.credential, tls });
       const progress: string[] = [];
       const events: string[] = [];
       ends.push(

@@ -1,9 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { findCondition } from '../../kubernetes/objects';
+import { RESOURCES } from '../../kubernetes/resources';
 import * as answers from '../fakes/arm/errors';
 import * as failures from '../fakes/arm/failures';
-import { A100, failureOf, FAMILY, useScenarios, WITHOUT_TIME } from './support';
+import { A100, failureOf, FAMILY, useScenarios, WITHOUT_TIME, type Scenario } from './support';
 
 const start = useScenarios();
+const never = { signal: new AbortController().signal, recheckMs: 50 };
+
+function isNotReady({ world, claim }: Scenario, name = ''): true | undefined {
+  const node = world.owned(claim().workspace.metadata).nodeNamed(name);
+  return (node !== undefined && findCondition(node, 'Ready')?.status === 'False') || undefined;
+}
 
 /** Milliseconds between requests, in order. */
 function gaps(requests: readonly { readonly atMs: number }[]): readonly number[] {
@@ -106,7 +114,7 @@ describe('what has to be waited for', () => {
     const failure = failureOf(await worker().ensure(claim({ nodeCount: 2 })));
     expect(failure.cause).toBe('NotReadyInTime');
     expect(failure.message).toMatch(/^1 of 2 nodes of agent pool k\w+ have registered within 1 s/);
-    arm.assertInvariants({ nothingLeft: true });
+    arm.assertInvariants({ nothingLeft: true, ...WITHOUT_TIME });
   });
 
   test('scenario 31: too few GPUs are told with the device plugin, and compared with the size', async () => {
@@ -122,7 +130,8 @@ describe('what has to be waited for', () => {
     const failure = failureOf(await one.ensure(wanted));
     expect(failure.message).toMatch(/4 of 8 nvidia\.com\/gpu allocatable on \S+ within 2 s: the NVIDIA device plugin/);
     expect(one.progress.some((line) => line.startsWith('0 of 1 machines usable'))).toBe(true);
-    arm.assertInvariants({ nothingLeft: true });
+    expect(arm.requestsOf('PUT')).toHaveLength(2);
+    arm.assertInvariants({ nothingLeft: true, ...WITHOUT_TIME });
   });
 
   test('scenario 33: machines that were evicted are bought anew', async () => {
@@ -135,6 +144,59 @@ describe('what has to be waited for', () => {
     expect(await one.ensure(spot)).toEqual({ kind: 'acquired' });
     expect(arm.pool(pool?.name ?? '')?.properties.count).toBe(1);
     await one.release(spot);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+});
+
+describe('a machine that breaks', () => {
+  /** What a kubelet says, or what is said when it says nothing. */
+  async function setReady({ client }: Scenario, names: readonly string[], status: 'True' | 'False'): Promise<void> {
+    for (const name of names) {
+      // KWOK would set it right at once.
+      await client.patch(RESOURCES.nodes, { name }, { metadata: { annotations: { 'kwok.x-k8s.io/node': null } } });
+      const condition = { type: 'Ready', status, reason: 'Test', message: `says the test: ${status}` };
+      const times = { lastTransitionTime: new Date().toISOString(), lastHeartbeatTime: new Date().toISOString() };
+      await client.patchStatus(RESOURCES.nodes, { name }, { status: { conditions: [{ ...condition, ...times }] } });
+    }
+  }
+  const quick = { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 700, drainMs: 9_000 };
+
+  test('is replaced by itself: the others of its pool stay', async () => {
+    const scenario = await start({ configuration: { deadlines: quick } });
+    const { arm, worker, claim } = scenario;
+    const one = worker();
+    await one.ensure(claim({ nodeCount: 6 }));
+    const before = [...(arm.pools().find(({ origin }) => origin === 'client')?.nodes ?? [])];
+    await setReady(scenario, before.slice(0, 1), 'False');
+    await scenario.world.until(claim().workspace.metadata, () => isNotReady(scenario, before[0]), never);
+    expect(await one.ensure(claim({ nodeCount: 6 }))).toEqual({ kind: 'acquired' });
+    const after = arm.pools().find(({ origin }) => origin === 'client')?.nodes ?? [];
+    expect(after).toHaveLength(6);
+    expect(before.filter((name) => !after.includes(name))).toEqual(before.slice(0, 1));
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 32: when many nodes are NotReady at once, nothing is replaced', async () => {
+    const scenario = await start({ configuration: { deadlines: quick } });
+    const { arm, worker, claim } = scenario;
+    const one = worker();
+    await one.ensure(claim({ nodeCount: 4 }));
+    const before = [...(arm.pools().find(({ origin }) => origin === 'client')?.nodes ?? [])];
+    await setReady(scenario, before, 'False');
+    await scenario.world.until(
+      claim().workspace.metadata,
+      () => before.every((name) => isNotReady(scenario, name)) || undefined,
+      never,
+    );
+    const ending = one.ensure(claim({ nodeCount: 4 }));
+    await delay(1_500);
+    expect(one.progress.at(-1)).toContain('so are many others');
+    await setReady(scenario, before, 'True');
+    expect(await ending).toEqual({ kind: 'acquired' });
+    expect(arm.pools().find(({ origin }) => origin === 'client')?.nodes).toEqual(before);
+    expect(arm.requests.filter(({ method }) => method === 'DELETE' || method === 'POST')).toEqual([]);
+    await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
   });
 });

@@ -50,6 +50,8 @@ export interface Arm {
     options: { readonly ignoresBudgets: boolean; readonly etag?: string },
     signal: AbortSignal,
   ): Promise<Accepted | 'absent'>;
+  /** Takes single machines out of a pool, whose count goes down with them. */
+  removeMachines(name: string, machines: readonly string[], signal: AbortSignal): Promise<Accepted>;
   /** Ends what Azure does to a pool just now, as far as that can be ended. */
   abort(name: string, signal: AbortSignal): Promise<void>;
   operation(asked: string, accepted: Accepted, signal: AbortSignal): Promise<OperationState>;
@@ -182,6 +184,21 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
         if (isMissingPool(error)) return 'absent';
         throw error;
       }
+    },
+
+    async removeMachines(name, machines, signal) {
+      const { answer } = await send(`delete machines of agent pool ${name}`, signal, (one, onResponse) =>
+        one.agentPools
+          .deleteMachines(
+            resourceGroup,
+            clusterName,
+            name,
+            { machineNames: [...machines] },
+            { abortSignal: signal, onResponse },
+          )
+          .submitted(),
+      );
+      return acceptedOf(answer);
     },
 
     async abort(name, signal) {

@@ -1,6 +1,7 @@
 /**
  * From a pool that is there until its machines are usable: all nodes registered, Ready, and with as many GPUs as the size has.
  */
+import { findCondition, type Node } from '../../../kubernetes/objects';
 import type { MachineClaim } from '../provider';
 import { notReadySince } from '../karpenter/life';
 import type { StepContext } from '../../step';
@@ -11,23 +12,34 @@ import { lifeOf, nodesOfPool } from './observe';
 /** Deadlines pass without any object changing. */
 const RECHECK_MS = 5_000;
 
+/** What is wrong with a pool's machines. */
+export type NodesVerdict = Verdict & {
+  /** The node that it is about, where it is one. */
+  readonly node?: string;
+};
+
+/** More than this share of the cluster's nodes NotReady at once is no defect of a machine: nothing is replaced then. */
+const BRAKE = 0.2;
+
 /** Undefined when all machines of the pool are usable; else what is wrong, once that has lasted too long. */
 export async function awaitNodes(
   { world, now, configuration }: AzureDependencies,
   { workspace, candidate }: MachineClaim,
   name: string,
   context: Pick<StepContext, 'signal' | 'progress'>,
-): Promise<Verdict | undefined> {
+): Promise<NodesVerdict | undefined> {
   const { namespace, name: workspaceName } = workspace.metadata;
   const ref = { namespace, name: workspaceName };
   const { deadlines } = configuration;
   const { nodeCount, gpus } = candidate;
   const startedMs = now().getTime();
   let registeredMs: number | undefined;
-  const end = await world.until<Verdict | 'usable'>(
+  let widespreadMs = 0;
+  const end = await world.until<NodesVerdict | 'usable'>(
     ref,
     () => {
-      const nodes = nodesOfPool(name, world.owned(ref).nodes());
+      const all = world.owned(ref).nodes();
+      const nodes = nodesOfPool(name, all);
       const atMs = now().getTime();
       if (nodes.length < nodeCount) {
         registeredMs = undefined;
@@ -42,14 +54,29 @@ export async function awaitNodes(
       const { node, life } = waiting;
       const usable = lives.filter(({ life: { phase } }) => phase === 'Ready').length;
       context.progress(`${usable} of ${nodeCount} machines usable; ${life.message ?? life.phase}`);
-      const sinceMs = Math.max(registeredMs, life.phase === 'NotReady' ? (notReadySince(node) ?? 0) : 0);
+      if (life.phase === 'NotReady' && isWidespread(all)) {
+        // Nodes come back one by one: the last of them has its time from then on.
+        widespreadMs = atMs;
+        context.progress(`${life.message}; so are many others: nothing is replaced before that is over`);
+        return undefined;
+      }
+      const sinceMs = Math.max(registeredMs, widespreadMs, life.phase === 'NotReady' ? (notReadySince(node) ?? 0) : 0);
       return atMs - sinceMs >= deadlines.gpusMs
-        ? unusable(name, life.message ?? life.phase, life.phase === 'Initialized', deadlines.gpusMs)
+        ? {
+            ...unusable(name, life.message ?? life.phase, life.phase === 'Initialized', deadlines.gpusMs),
+            node: node.metadata.name,
+          }
         : undefined;
     },
     { signal: context.signal, recheckMs: Math.min(RECHECK_MS, deadlines.registeredMs, deadlines.gpusMs) },
   );
   return end === 'usable' ? undefined : end;
+}
+
+/** Whether nodes are NotReady all over the cluster, as they are when its API server or network was away. */
+function isWidespread(nodes: readonly Node[]): boolean {
+  const notReady = nodes.filter((node) => findCondition(node, 'Ready')?.status !== 'True').length;
+  return notReady > 1 && notReady > nodes.length * BRAKE;
 }
 
 function unregistered(what: string, allowedMs: number): Verdict {
@@ -78,7 +105,7 @@ function unusable(name: string, what: string, lacksGpus: boolean, allowedMs: num
 function lateMachines(code: string, message: string, remedy: string): Verdict {
   return {
     class: 'internal',
-    scope: 'placement',
+    scope: 'request',
     code,
     ttlMs: 0,
     failure: { cause: 'NotReadyInTime', message, remedy },

@@ -19,7 +19,7 @@ import { judge, shortened, type Verdict } from './errors';
 import { phaseOf, poolsOf, variantOf } from './own-pools';
 import { checkCluster, checkSize, checkVariant } from './preflight';
 import { createRelease } from './release';
-import { removePool } from './remove-pool';
+import { removeMachine, removePool } from './remove-pool';
 import { describe, nextVariant, variantsOf, type Tried } from './variants';
 import { jittered, wait } from './wait';
 import { wishesOf } from './wishes';
@@ -113,7 +113,7 @@ async function takeOver(
   const isWhole =
     adopted !== undefined && phaseOf(adopted) === 'succeeded' && adopted.count === claim.candidate.nodeCount;
   if (!isWhole || adopted.name === undefined) return obtain(deps, purchase, context);
-  return settle(deps, purchase, adopted.name, await awaitNodes(deps, claim, adopted.name, context), context);
+  return settle(deps, purchase, adopted.name, await usable(deps, purchase, adopted.name, context), context);
 }
 
 async function plan(deps: AzureDependencies, purchase: Purchase, context: StepContext): Promise<Verdict | undefined> {
@@ -140,10 +140,34 @@ async function plan(deps: AzureDependencies, purchase: Purchase, context: StepCo
 async function obtain(deps: AzureDependencies, purchase: Purchase, context: StepContext): Promise<Verdict | undefined> {
   const created = await createPool(deps, purchase, context);
   const verdict =
-    created.kind === 'failed'
-      ? created.verdict
-      : await awaitNodes(deps, purchase.claim, created.pool.name ?? '', context);
+    created.kind === 'failed' ? created.verdict : await usable(deps, purchase, created.name ?? '', context);
   return settle(deps, purchase, created.name, verdict, context);
+}
+
+/**
+ * Waits for the machines of a pool. One that breaks among several is replaced by itself, once: with the whole pool, the others would be given back,
+ * and might not be had again.
+ */
+async function usable(
+  deps: AzureDependencies,
+  purchase: Purchase,
+  name: string,
+  context: StepContext,
+): Promise<Verdict | undefined> {
+  const { claim } = purchase;
+  const broken = await awaitNodes(deps, claim, name, context);
+  if (broken?.node === undefined || claim.candidate.nodeCount === 1) return broken;
+  context.event(
+    claim.workspace,
+    'Warning',
+    broken.failure.cause,
+    `${broken.node} is replaced: ${broken.failure.message}`,
+  );
+  await removeMachine(deps, name, broken.node, context);
+  const adopted = await deps.arm.pool(name, context.signal);
+  if (adopted === undefined) return broken;
+  const created = await createPool(deps, { ...purchase, adopted }, context);
+  return created.kind === 'failed' ? created.verdict : awaitNodes(deps, claim, name, context);
 }
 
 /** Tells what went wrong, and takes away what was bought. */

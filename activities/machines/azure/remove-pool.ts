@@ -38,6 +38,21 @@ export async function removePool(
   }
 }
 
+/** Takes one machine out of a pool, as far as Azure lets it go; what is left then shows in the pool. */
+export async function removeMachine(
+  deps: AzureDependencies,
+  name: string,
+  machine: string,
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: (message: string) => void },
+): Promise<void> {
+  let accepted: Accepted | undefined = await deps.arm.removeMachines(name, [machine], signal);
+  while (accepted !== undefined) {
+    progress(`waiting until machine ${machine} is gone`);
+    await wait(Math.max(deps.configuration.pollMs, accepted.retryAfterMs ?? 0), signal);
+    accepted = await followed(deps, name, accepted, { signal, progress });
+  }
+}
+
 type Asked =
   | { readonly kind: 'absent' }
   | { readonly kind: 'accepted'; readonly accepted: Accepted }
