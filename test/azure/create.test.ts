@@ -1,5 +1,6 @@
 import * as answers from '../fakes/arm/errors';
-import { A100, bodies, useScenarios, WITHOUT_TIME } from './support';
+import * as failures from '../fakes/arm/failures';
+import { A100, bodies, failureOf, useScenarios, WITHOUT_TIME } from './support';
 
 const start = useScenarios();
 
@@ -103,6 +104,14 @@ describe('an agent pool', () => {
     arm.assertInvariants({ nothingLeft: true });
   });
 
+  test('scenario 5: … and so is one that failed', async () => {
+    const { arm, worker, claim } = await start();
+    arm.operations.on('create', /./).fails(failures.allocationFailed());
+    arm.script.on('GET', /\/operations\//).answer(answers.notFound('NotFound', 'The entity was not found.'));
+    expect(failureOf(await worker().ensure(claim())).message).toContain('AllocationFailed');
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
   test.each(['location', 'none'] as const)('progress is told by %s', async (operationHeader) => {
     const { arm, worker, claim } = await start({ arm: { operationHeader } });
     const one = worker();
@@ -172,6 +181,21 @@ describe('an agent pool', () => {
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
   });
+
+  test.each(['Failed', 'Upgrading'])(
+    'a pool whose machines are usable is kept, though Azure calls it %s',
+    async (state) => {
+      const { arm, worker, claim } = await start();
+      const one = worker();
+      await one.ensure(claim());
+      const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
+      arm.changePool(pool?.name ?? '', { provisioningState: state });
+      expect(await worker().ensure(claim())).toEqual({ kind: 'acquired' });
+      expect(arm.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
+      await one.release(claim());
+      arm.assertInvariants({ nothingLeft: true });
+    },
+  );
 
   test('scenario 41: states that nobody has heard of mean that Azure is at it', async () => {
     const { arm, worker, claim } = await start({ arm: { operationHeader: 'none', timings: { createMs: 600 } } });

@@ -27,7 +27,7 @@ export const A100 = 'Standard_NC24ads_A100_v4';
 export const H100 = 'Standard_NC40ads_H100_v5';
 export const FAMILY = 'StandardNCADSA100v4Family';
 
-const DEADLINES = { acceptedMs: 5_000, poolMs: 20_000, registeredMs: 10_000, gpusMs: 10_000, drainMs: 60_000 };
+export const DEADLINES = { acceptedMs: 5_000, poolMs: 20_000, registeredMs: 10_000, gpusMs: 10_000, drainMs: 60_000 };
 
 export interface ScenarioOptions {
   readonly arm?: FakeArmOptions;

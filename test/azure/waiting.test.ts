@@ -3,7 +3,7 @@ import { findCondition } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import * as answers from '../fakes/arm/errors';
 import * as failures from '../fakes/arm/failures';
-import { A100, failureOf, FAMILY, useScenarios, WITHOUT_TIME, type Scenario } from './support';
+import { A100, DEADLINES, failureOf, FAMILY, useScenarios, WITHOUT_TIME, type Scenario } from './support';
 
 const start = useScenarios();
 const never = { signal: new AbortController().signal, recheckMs: 50 };
@@ -103,6 +103,21 @@ describe('what has to be waited for', () => {
     await Promise.all(claims.map((each) => one.release(each)));
     arm.assertInvariants({ nothingLeft: true });
   });
+
+  test.each(['accepted', 'refused'] as const)(
+    'scenario 44: a creation that takes too long is ended, and no late success is left (deletion %s)',
+    async (deleteWhileCreating) => {
+      const { arm, worker, claim } = await start({
+        arm: { deleteWhileCreating, timings: { createMs: 2_500 } },
+        configuration: { deadlines: { ...DEADLINES, poolMs: 500 } },
+      });
+      const failure = failureOf(await worker().ensure(claim()));
+      expect(failure.cause).toBe('NotReadyInTime');
+      expect(failure.message).toMatch(/^agent pool k\w+ was not created within 1 s \(operation \S+\)$/);
+      await delay(2_500);
+      arm.assertInvariants({ nothingLeft: true });
+    },
+  );
 
   test('scenario 30: nodes that never register end in time, with what was seen', async () => {
     const { arm, worker, claim } = await start({

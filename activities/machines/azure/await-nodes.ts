@@ -73,6 +73,16 @@ export async function awaitNodes(
   return end === 'usable' ? undefined : end;
 }
 
+/** Whether all machines of a pool are usable now, whatever Azure says of the pool: an upgrade that failed takes no machine away. */
+export function areUsable(
+  { world }: Pick<AzureDependencies, 'world'>,
+  { workspace: { metadata }, candidate }: MachineClaim,
+  pool: string,
+): boolean {
+  const nodes = nodesOfPool(pool, world.owned({ namespace: metadata.namespace, name: metadata.name }).nodes());
+  return nodes.length === candidate.nodeCount && nodes.every((node) => lifeOf(node, candidate.gpus).phase === 'Ready');
+}
+
 /** Whether nodes are NotReady all over the cluster, as they are when its API server or network was away. */
 function isWidespread(nodes: readonly Node[]): boolean {
   const notReady = nodes.filter((node) => findCondition(node, 'Ready')?.status !== 'True').length;

@@ -11,7 +11,7 @@ import { agentPool } from '../../../manifests/agent-pool';
 import type { StepContext } from '../../step';
 import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
 import { reportOfPool } from './await-pool';
-import { awaitNodes } from './await-nodes';
+import { areUsable, awaitNodes } from './await-nodes';
 import { createPool, type Purchase } from './create-pool';
 import type { AzureDependencies } from './dependencies';
 import { AzureError } from './error-tree';
@@ -81,19 +81,21 @@ async function ensure(deps: AzureDependencies, claim: MachineClaim, context: Ste
 /** Removes what an earlier candidate, plan or try left behind and is of no use now; returns the pool that is. */
 async function tidy(
   deps: AzureDependencies,
-  { workspace, candidate }: MachineClaim,
+  claim: MachineClaim,
   pools: readonly AgentPool[],
   context: StepContext,
 ): Promise<{ readonly kept: AgentPool | undefined; readonly tried: Tried[] }> {
+  const { workspace, candidate } = claim;
   const own = poolsOf(pools, ownerOf(workspace), deps.configuration);
-  const isWanted = ({ vmSize = '' }: AgentPool): boolean =>
-    vmSize.toLowerCase() === candidate.instanceType.toLowerCase();
-  const usable = own.filter(({ pool }) => isWanted(pool) && ['succeeded', 'working'].includes(phaseOf(pool)));
-  const kept = usable.find(({ pool }) => phaseOf(pool) === 'succeeded') ?? usable[0];
+  const wanted = own.filter(({ pool }) => pool.vmSize?.toLowerCase() === candidate.instanceType.toLowerCase());
+  const kept =
+    wanted.find(({ name, pool }) => phaseOf(pool) !== 'deleting' && areUsable(deps, claim, name)) ??
+    wanted.find(({ pool }) => phaseOf(pool) === 'succeeded') ??
+    wanted.find(({ pool }) => phaseOf(pool) === 'working');
   const others = own.filter((one) => one !== kept);
   // A worker that died may have left it to others to say why a pool failed.
-  const tried = others
-    .filter(({ pool }) => isWanted(pool) && phaseOf(pool) === 'failed')
+  const tried = wanted
+    .filter((one) => one !== kept && phaseOf(one.pool) === 'failed')
     .map(({ name, pool }): Tried => {
       const variant = variantOf(pool);
       const report = reportOfPool(`create agent pool ${name}`, pool);
@@ -106,14 +108,15 @@ async function tidy(
 /** Goes on with a pool that an earlier try bought; undefined when its machines are usable. */
 async function takeOver(
   deps: AzureDependencies,
-  purchase: Purchase,
+  purchase: Purchase & { readonly adopted: AgentPool },
   context: StepContext,
 ): Promise<Verdict | undefined> {
   const { claim, adopted } = purchase;
-  const isWhole =
-    adopted !== undefined && phaseOf(adopted) === 'succeeded' && adopted.count === claim.candidate.nodeCount;
-  if (!isWhole || adopted.name === undefined) return obtain(deps, purchase, context);
-  return settle(deps, purchase, adopted.name, await usable(deps, purchase, adopted.name, context), context);
+  const { name = '' } = adopted;
+  if (areUsable(deps, claim, name)) return undefined;
+  const isWhole = phaseOf(adopted) === 'succeeded' && adopted.count === claim.candidate.nodeCount;
+  if (!isWhole) return obtain(deps, purchase, context);
+  return settle(deps, purchase, name, await usable(deps, purchase, name, context), context);
 }
 
 async function plan(deps: AzureDependencies, purchase: Purchase, context: StepContext): Promise<Verdict | undefined> {
