@@ -143,7 +143,7 @@ export interface InFlight {
   readonly vcpus: number;
 }
 
-/** The coordinator's state as people read it: `temporal workflow query --name state`. */
+/** The coordinator's state as people read it: `temporal workflow query --type state`. */
 export interface CoordinatorReport {
   readonly time: string;
   readonly settings: CoordinatorSettings;
