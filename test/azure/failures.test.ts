@@ -118,6 +118,18 @@ describe('what Azure does not have', () => {
     arm.assertInvariants({ nothingLeft: true });
   });
 
+  test('scenario 34: three of four machines are not enough: they go, and the next place is tried', async () => {
+    const { arm, worker, claim } = await start({ configuration: { zones: ['1'] } });
+    arm.operations.on('create', /./, 1).fails(failures.zonalAllocationFailed(), { nodes: 3 });
+    const one = worker();
+    expect(await one.ensure(claim({ nodeCount: 4 }))).toEqual({ kind: 'acquired' });
+    expect(bodies(arm).map(({ properties }) => properties['availabilityZones'])).toEqual([['1'], undefined]);
+    const bought = arm.pools().filter(({ origin }) => origin === 'client');
+    expect(bought.map(({ nodes }) => nodes.length)).toEqual([4]);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
   test('scenario 17: where the ephemeral disk is in the way, a managed one is tried before the size is given up', async () => {
     const { arm, worker, claim } = await start();
     const constraints = ['Differencing (Ephemeral) Disks', 'VM Size'];
