@@ -195,9 +195,16 @@ interface Logprobs {
   ];
 }
 
-/** Log-probabilities of the likeliest next tokens. */
+/** Log-probabilities of the likeliest next tokens, by their numbers. */
 async function logprobs(model: string): Promise<Readonly<Record<string, number>>> {
-  const answer = await ask('/v1/completions', { model, prompt: PROMPT, max_tokens: 1, temperature: 0, logprobs: 5 });
+  const answer = await ask('/v1/completions', {
+    model,
+    prompt: PROMPT,
+    max_tokens: 1,
+    temperature: 0,
+    logprobs: 5,
+    return_tokens_as_token_ids: true,
+  });
   return (answer as Logprobs).choices[0].logprobs.top_logprobs[0];
 }
 
@@ -427,7 +434,7 @@ for strength in ("0", "0.5", "1"):
     with torch.no_grad():
         logprobs = torch.log_softmax(model(**inputs).logits[0, -1], dim=-1)
     best = logprobs.argsort(descending=True)[:50]
-    told[strength] = {tokenizer.decode([i]): round(logprobs[i].item(), 6) for i in best.tolist()}
+    told[strength] = {f'token_id:{i}': round(logprobs[i].item(), 6) for i in best.tolist()}
 print(json.dumps(told))
 `;
   const { stage, images } = real();

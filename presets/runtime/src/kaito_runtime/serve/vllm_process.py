@@ -38,9 +38,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], Cause, bool], ...] = (
     (re.compile(r"ValueError: .*(LoRA|lora|adapter)"), "InvalidInput", False),
     (re.compile(r"Model architectures .* (are not|failed to be)|not supported for now"), "NotSupported", False),
 )
-_REFUSED_PARSERS = re.compile(
-    r"(--[a-z-]+-parser \S+(?: and --[a-z-]+-parser \S+)?) cannot be used with the tokenizer"
-)
+_REFUSED_PARSERS = re.compile(r"(--[a-z-]+-parser \S+(?: and --[a-z-]+-parser \S+)?) cannot be used with the tokenizer")
 _OOM_REMEDY = "Lower max-model-len, take fewer or smaller adapters, or choose a size with more GPU memory."
 _ERROR = re.compile(r"(?:^|[\s|])((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Exit)\b.*|\S+: error: .*)$")
 # `(EngineCore pid=1) ERROR 11-22 02:00:00 [core.py:1] `, `ERROR 11-22 …`
@@ -111,7 +109,7 @@ def failure_of(code: int, lines: Sequence[str]) -> RuntimeFailure:
 
 
 def refused_parsers(failure: RuntimeFailure) -> list[str]:
-    """Flags without which vLLM would start: parsers that need tokens which the tokenizer lacks; vLLM 0.32 ends on them."""
+    """Flags without which vLLM would start: parsers that need tokens which the tokenizer lacks."""
     told = _REFUSED_PARSERS.search(failure.message)
     if told is None:
         return []
