@@ -113,7 +113,9 @@ async function takeOver(
 ): Promise<Verdict | undefined> {
   const { claim, adopted } = purchase;
   const { name = '' } = adopted;
-  if (areUsable(deps, claim, name)) return undefined;
+  // Of machines that were evicted the pool's count tells before their nodes are gone.
+  const hasAll = (adopted.count ?? 0) >= claim.candidate.nodeCount;
+  if (hasAll && areUsable(deps, claim, name)) return undefined;
   const isWhole = phaseOf(adopted) === 'succeeded' && adopted.count === claim.candidate.nodeCount;
   if (!isWhole) return obtain(deps, purchase, context);
   return settle(deps, purchase, name, await usable(deps, purchase, name, context), context);
