@@ -37,6 +37,7 @@ describe('a Workspace is created', () => {
         ...Array.from({ length: 10 }, (_, i) => ({ source: { name: `a${i}`, image: 'r.io/a' }, strength: '1.0' })),
       ),
     ],
+    ['an adapter from a tuning Workspace', adapter({ image: null, workspace: 'tuned' })],
     ['an adapter from a volume', adapter({ image: null, volumeSource: pvc })],
     [
       'an adapter by digest, with port and secret',
@@ -174,21 +175,35 @@ describe('a Workspace is refused', () => {
       'an adapter from addresses',
       adapter({ image: null, urls: ['https://example.com/a'] }),
       byRule(
-        'inference.adapters[0].source.urls: Forbidden: cannot be the source of an adapter: use image or volumeSource',
+        'inference.adapters[0].source.urls: Forbidden: cannot be the source of an adapter: use image, volumeSource or workspace',
       ),
     ],
     [
       'an adapter from nowhere',
       adapter({ image: null }),
       byRule(
-        'inference.adapters[0].source: Required value: adapter "one" has neither image nor volumeSource: set exactly one of them',
+        'inference.adapters[0].source: Required value: adapter "one" has no source: set exactly one of image, volumeSource and workspace',
+      ),
+    ],
+    [
+      'an adapter from a Workspace and an image',
+      adapter({ workspace: 'tuned' }),
+      byRule(
+        'inference.adapters[0].source: Invalid value: adapter "one" has several sources: set exactly one of image, volumeSource and workspace',
+      ),
+    ],
+    [
+      'an adapter from what cannot be a Workspace',
+      adapter({ image: null, workspace: 'A' }),
+      byRule(
+        'inference.adapters[0].source.workspace: Invalid value: "A": "A" is not a name that a Workspace can have (lower-case letters, digits, "-" and "."): set the name of a Workspace in the namespace of the Workspace',
       ),
     ],
     [
       'an adapter from two places',
       adapter({ volumeSource: pvc }),
       byRule(
-        'inference.adapters[0].source: Invalid value: adapter "one" has both image and volumeSource: set exactly one of them',
+        'inference.adapters[0].source: Invalid value: adapter "one" has several sources: set exactly one of image, volumeSource and workspace',
       ),
     ],
     [

@@ -22,6 +22,8 @@ describe('a Workspace is created', () => {
     ['tuning on own nodes', tuning({ resource: { instanceType: null } })],
     ['data from an image', input({ urls: null, image: 'r.io/data' })],
     ['data from a volume, beside empty addresses', input({ urls: [], volumeSource: pvc })],
+    ['results on a volume, and pushed from there', output({ volumeSource: pvc })],
+    ['a deadline', tuning({ tuning: { activeDeadlineSeconds: 3600 } })],
     ['results on a volume', output({ image: null, imagePushSecret: null, volumeSource: pvc })],
     ['an address with port and credentials', url('http://user:pw@Files.Example.com.:8080/a%20b.csv')],
     ['an address by public number', url('https://[2606:4700::1111]/a.csv')],
@@ -99,12 +101,14 @@ describe('a Workspace is refused', () => {
     [
       'no output',
       output({ image: null, imagePushSecret: null }),
-      byRule('tuning.output: Required value: names neither image nor volumeSource: set exactly one of them'),
+      byRule('tuning.output: Required value: names neither image nor volumeSource: set at least one of them'),
     ],
     [
-      'two outputs',
-      output({ volumeSource: pvc }),
-      byRule('tuning.output: Invalid value: names both image and volumeSource: set exactly one of them'),
+      'a deadline that is too short to train in',
+      tuning({ tuning: { activeDeadlineSeconds: 59 } }),
+      byRule(
+        'tuning.activeDeadlineSeconds: Invalid value: 59: tuning.activeDeadlineSeconds in body should be greater than or equal to 60',
+      ),
     ],
     [
       'output to no kind of volume',
