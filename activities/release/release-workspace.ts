@@ -12,6 +12,7 @@ import type { Dependencies } from '../dependencies';
 import type { Providers } from '../machines/acquire-machines';
 import type { Owner } from '../machines/provider';
 import { removeMachines } from '../machines/remove-machines';
+import { resultsPlace } from '../tuning/results-place';
 import { defineStep, readWorkspace, type StepContext, type Told } from '../step';
 
 /** Pods that take longer than this to stop go down with their machines. */
@@ -70,7 +71,7 @@ export function createReleaseWorkspace(
 function keptResults(deps: Dependencies, workspace: Workspace): readonly string[] {
   if (workspace.tuning === undefined) return [];
   const { volume, progress, trainedTime } = deps.status.latest(workspace).status?.tuning ?? {};
-  const where = volume === undefined ? 'the volume of tuning.output' : `PersistentVolumeClaim ${volume}`;
+  const where = resultsPlace(volume);
   if (trainedTime !== undefined) return [`The trained adapter is kept on ${where}`];
   const { checkpoint } = progress ?? {};
   return checkpoint === undefined ? [] : [`The checkpoint of step ${checkpoint} is kept on ${where}`];

@@ -3,7 +3,7 @@
  * only here: the training is over.
  */
 import { z } from 'zod';
-import { CauseError, remedyOf } from '../../api/causes';
+import { CauseError } from '../../api/causes';
 import type { TuningStatus, Workspace } from '../../api/workspace';
 import type { Plan, PushOutcome, StepInput } from '../../api/workflow';
 import { pushJob, pushJobName } from '../../manifests/tuning/push-job';
@@ -12,6 +12,7 @@ import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import { observeJob } from '../observe/job';
 import { defineStep, type StepContext } from '../step';
+import { troubleTeller } from '../tell-trouble';
 import { ensureJob } from './ensure-job';
 import { readResult } from './job-result';
 import { checkPushSecret } from './push-secret';
@@ -69,7 +70,7 @@ export function createPushAdapter(deps: Dependencies): (input: Input) => Promise
 async function untilPushed(deps: Dependencies, workspace: Workspace, context: StepContext): Promise<void> {
   const { namespace, name } = workspace.metadata;
   const ref = { namespace, name };
-  let lastTrouble: string | undefined;
+  const tellTrouble = troubleTeller(workspace, context);
   await deps.world.until(
     ref,
     () => {
@@ -84,15 +85,10 @@ async function untilPushed(deps: Dependencies, workspace: Workspace, context: St
         case 'running':
           context.progress(`pod ${health.pod} pushes`);
           return undefined;
-        case 'waiting': {
+        case 'waiting':
           context.progress(health.message);
-          const { failure } = health;
-          if (failure !== undefined && failure.message !== lastTrouble) {
-            context.event(workspace, 'Warning', failure.cause, `${failure.message} ${remedyOf(failure)}`);
-          }
-          lastTrouble = failure?.message;
+          tellTrouble(health.failure);
           return undefined;
-        }
         case 'absent':
           return undefined;
       }

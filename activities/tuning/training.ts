@@ -4,7 +4,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
-import { CauseError, remedyOf, type Cause, type Failure } from '../../api/causes';
+import { CauseError, type Cause, type Failure } from '../../api/causes';
 import type { TrainingProgress, TuningStatus, Workspace } from '../../api/workspace';
 import type { Candidate, Plan, StepInput, TrainingOutcome, TuningPlan } from '../../api/workflow';
 import { outputClaim } from '../../manifests/tuning/output-claim';
@@ -17,11 +17,13 @@ import { LOSS_RECHECK_MS, watchLoss } from '../machines/watch-loss';
 import type { JobHealth } from '../observe/job';
 import { observe, observeTraining } from '../observe/observation';
 import { defineStep, type Following, type StepContext, type Told } from '../step';
+import { troubleTeller } from '../tell-trouble';
 import { ensureRevision } from '../workload/revisions';
 import { applyOwned } from '../workload/apply-owned';
 import { ensureJob, type Replace } from './ensure-job';
 import { followProgress } from './follow-progress';
 import { readResult } from './job-result';
+import { resultsPlace } from './results-place';
 import { tuningOf } from './tuning-of';
 
 /** What may pass by itself is tried so often; its machines wait for it meanwhile. */
@@ -169,7 +171,7 @@ async function untilJob(
   // Asked here: what the caches call back runs outside the activity's context.
   const { attempt } = Context.current().info;
   const lossOf = watchLoss(deps, candidate.nodeCount);
-  let lastTrouble: string | undefined;
+  const tellTrouble = troubleTeller(workspace, context);
   const look = (): JobEnd | undefined => {
     const objects = deps.world.owned(ref);
     const job = observeTraining(workspace, objects);
@@ -181,11 +183,7 @@ async function untilJob(
       job.phase === 'absent' ? 'the Job is gone' : undefined,
     );
     if (what !== undefined) return { kind: 'lost', what };
-    const trouble = job.phase === 'waiting' ? job.failure : undefined;
-    if (trouble !== undefined && trouble.message !== lastTrouble) {
-      context.event(workspace, 'Warning', trouble.cause, `${trouble.message} ${remedyOf(trouble)}`);
-    }
-    lastTrouble = trouble?.message;
+    tellTrouble(job.phase === 'waiting' ? job.failure : undefined);
     return undefined;
   };
   const end = await deps.world.until(ref, look, { signal: context.signal, recheckMs: LOSS_RECHECK_MS });
@@ -207,11 +205,10 @@ function withCheckpoint(
   progress: TrainingProgress | undefined,
 ): CauseError {
   const { checkpoint, step, steps } = progress ?? {};
-  const where =
-    tuning.claim === undefined ? 'the volume of tuning.output' : `PersistentVolumeClaim ${tuning.claim.name}`;
-  const at = step === undefined ? '' : ` at step ${step} of ${steps}`;
-  const last = checkpoint === undefined ? '' : `; the checkpoint of step ${checkpoint} is on ${where}`;
-  return new CauseError({ ...failure, message: `${failure.message}${at === '' ? '' : ` (${at.trim()}${last})`}` });
+  if (step === undefined) return new CauseError(failure);
+  const last =
+    checkpoint === undefined ? '' : `; the checkpoint of step ${checkpoint} is on ${resultsPlace(tuning.claim?.name)}`;
+  return new CauseError({ ...failure, message: `${failure.message} (at step ${step} of ${steps}${last})` });
 }
 
 function dataMessage(job: JobHealth): string {

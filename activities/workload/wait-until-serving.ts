@@ -2,7 +2,6 @@
  * The serving step: returns when every replica answers. While it waits, the status tells what is in the way; a machine or workload that goes away
  * ends the wait, so that the workflow converges again.
  */
-import { remedyOf, type Failure } from '../../api/causes';
 import type { AppliedWorkload, ServingOutcome } from '../../api/workflow';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
@@ -10,6 +9,7 @@ import type { CandidateInput } from '../machines/acquire-machines';
 import { LOSS_RECHECK_MS, watchLoss } from '../machines/watch-loss';
 import { observe, type Observation } from '../observe/observation';
 import { defineStep } from '../step';
+import { troubleTeller } from '../tell-trouble';
 
 const SERVING_MESSAGE = 'waiting until the model answers';
 
@@ -26,7 +26,7 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
 
       const lossOf = watchLoss(deps, candidate.nodeCount);
       let wasThere = false;
-      let lastFailure: Failure | undefined;
+      const tellTrouble = troubleTeller(workspace, context);
       const look = (): ServingOutcome | { kind: 'ready' } | undefined => {
         const objects = deps.world.owned(ref);
         const observation = observe(workspace, candidate.nodeCount, objects);
@@ -42,11 +42,7 @@ export function createWaitUntilServing(deps: Dependencies): (input: ServingInput
         if (observation.serving && isCurrent) return { kind: 'ready' };
 
         context.progress(progressOf(observation));
-        const { failure } = observation;
-        if (failure !== undefined && failure.message !== lastFailure?.message) {
-          context.event(workspace, 'Warning', failure.cause, `${failure.message} ${remedyOf(failure)}`);
-        }
-        lastFailure = failure;
+        tellTrouble(observation.failure);
         return undefined;
       };
 

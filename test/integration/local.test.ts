@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, readFile, readdir, readlink, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 
 import { NODE_CLASS, NODE_POOL, down, startComponent, status, stopComponent, up } from '../../local/environment';
 import { useEnvironment } from '../environment';
+import { processesOf } from '../processes';
 
 const exec = promisify(execFile);
 const shared = useEnvironment();
@@ -42,17 +43,6 @@ function nodeClaim(name: string, instanceType: string, gpus: number): object {
       resources: { requests: { 'nvidia.com/gpu': String(gpus) } },
     },
   };
-}
-
-/** Every process that works in the folder or is told of it. */
-async function processesOf(dir: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => ''); // it may have ended meanwhile
-    const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (cwd.startsWith(dir) || args.includes(dir)) found.push(`${pid} ${args.replaceAll('\0', ' ')}`);
-  }
-  return found;
 }
 
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { down, startComponent, status, stopComponent, up } from '../../local/environment';
 import { pushImage } from '../../local/images';
 import { getPrograms } from '../../local/programs';
+import { processesOf } from '../processes';
 import { useRealStage } from './stage';
 
 const exec = promisify(execFile);
@@ -220,15 +221,4 @@ async function endedProcessesOf(dir: string): Promise<readonly string[]> {
     if (left.length === 0 || Date.now() > deadline) return left;
     await delay(100);
   }
-}
-
-/** Every process that works in the folder or is told of it. */
-async function processesOf(dir: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => ''); // it may have ended meanwhile
-    const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (cwd.startsWith(dir) || args.includes(dir)) found.push(`${pid} ${args.replaceAll('\0', ' ')}`);
-  }
-  return found;
 }
