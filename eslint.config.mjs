@@ -12,7 +12,9 @@ const MAY_IMPORT = {
   workflows: ['api'],
   activities: ['api', 'presets', 'manifests', 'kubernetes'],
   bridge: ['api', 'kubernetes', 'workflows'],
-  workers: ['api', 'presets', 'manifests', 'kubernetes', 'workflows', 'activities', 'bridge'],
+  telemetry: ['api', 'kubernetes'],
+  workers: ['api', 'presets', 'manifests', 'kubernetes', 'workflows', 'activities', 'bridge', 'telemetry'],
+  cli: ['api', 'presets', 'manifests', 'kubernetes', 'activities', 'bridge', 'workers'],
   local: ['api', 'presets'],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
@@ -36,7 +38,8 @@ export default tseslint.config(
     plugins: { 'import-x': importX },
     settings: { 'import-x/resolver': { node: { extensions: ['.ts', '.js', '.json'] } } },
     rules: {
-      'import-x/no-cycle': 'error',
+      // Azure's SDK has cycles of its own, on which the rule would break off.
+      'import-x/no-cycle': ['error', { ignoreExternal: true }],
       'import-x/no-default-export': 'error',
       'import-x/no-restricted-paths': ['error', { zones }],
       '@typescript-eslint/no-floating-promises': 'error',
