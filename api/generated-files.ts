@@ -13,7 +13,7 @@ export interface GeneratedFile {
 /** Every file that is made from the schema, with the content that it must have. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
   return [
-    { path: 'charts/kaito-temporal/crds/kaito.sh_workspaces.yaml', content: yaml(workspaceCrd()) },
+    { path: 'charts/kaito-temporal/definitions/kaito.sh_workspaces.yaml', content: yaml(workspaceCrd()) },
     {
       path: 'charts/kaito-temporal/policies/kaito.sh_workspaces.yaml',
       content: yaml(workspacePolicy(), workspacePolicyBinding()),

@@ -13,6 +13,6 @@ export const REAL_DIR = path.join(ROOT, '.local-real');
 export const WELL_KNOWN_PORTS = { temporal: 7233, temporalUi: 8233 } as const;
 
 /** What the product brings to a cluster: its kinds and admission policies. */
-export const PRODUCT_MANIFESTS: readonly string[] = ['crds', 'policies'].map((folder) =>
+export const PRODUCT_MANIFESTS: readonly string[] = ['definitions', 'policies'].map((folder) =>
   path.join(ROOT, 'charts', 'kaito-temporal', folder),
 );

@@ -12,6 +12,7 @@ export type ProgramName =
   | 'temporal'
   | 'registry'
   | 'crane'
+  | 'helm'
   | 'kubelet'
   | 'kube-proxy'
   | 'containerd'
@@ -243,6 +244,16 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       module: path.join(GO_MODULES, 'crane'),
       package: 'github.com/google/go-containerregistry/cmd/crane',
       ldflags: '-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=v0.22.1',
+    },
+  },
+  helm: {
+    name: 'helm',
+    version: 'v4.3.1',
+    path: { versionArguments: ['version', '--short'] },
+    go: {
+      module: path.join(GO_MODULES, 'helm'),
+      package: 'helm.sh/helm/v4/cmd/helm',
+      ldflags: '-X helm.sh/helm/v4/internal/version.version=v4.3.1',
     },
   },
   kubelet: kubernetes('kubelet'),
