@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { answers } from './answers';
 import { LOOPBACK, apiServerHost, apiServerUrl, servingCertificate } from './api-server';
+import { auditArgs, writeAuditPolicy } from './audit';
 import type { Component, ComponentBuilder } from './component';
 import { nodeApiServerArgs } from './node/control-plane';
 import { NODE_BUILDERS, NODE_COMPONENTS, NODE_PROGRAMS } from './node/components';
@@ -91,6 +92,9 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       `--cert-dir=${paths(dir).pki}`,
       `--token-auth-file=${paths(dir).tokens}`,
       '--authorization-mode=Node,RBAC',
+      // As OpenShift has it: owners that block deletion are for those who may set their finalizers.
+      '--enable-admission-plugins=OwnerReferencesPermissionEnforcement',
+      ...auditArgs(paths(dir).auditPolicy, paths(dir).auditLog),
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${paths(dir).serviceAccountKey}`,
       `--service-account-signing-key-file=${paths(dir).serviceAccountKey}`,
@@ -108,6 +112,7 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
           ]
         : nodeApiServerArgs(dir, state.node)),
     ],
+    beforeStart: () => writeAuditPolicy(paths(dir).auditPolicy),
     isReady: async () => {
       const ca = await servingCertificate(dir);
       return ca !== undefined && answers(`${apiServerUrl(state)}/readyz`, { ca, token: state.token });

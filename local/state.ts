@@ -90,6 +90,8 @@ export function paths(dir: string) {
     servingCertificate: at('pki', 'apiserver.crt'),
     serviceAccountKey: at('pki', 'service-account.key'),
     tokens: at('pki', 'tokens.csv'),
+    auditPolicy: at('data', 'audit-policy.yaml'),
+    auditLog: at('logs', 'kube-apiserver-audit.log'),
     instanceTypes: at('data', 'instance-types.json'),
     temporalDatabase: at('data', 'temporal.db'),
     log: (component: ComponentName) => at('logs', `${component}.log`),
