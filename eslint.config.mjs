@@ -30,7 +30,7 @@ const zones = FOLDERS.flatMap((target) =>
 );
 
 export default tseslint.config(
-  { ignores: ['node_modules', '.local', '.local-real', 'coverage', '**/*.cjs', '**/*.mjs'] },
+  { ignores: ['node_modules', 'dist', '.local', '.local-real', 'coverage', '**/*.cjs', '**/*.mjs'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -10,7 +10,7 @@ const project = (displayName, folders, more = {}) => ({
       { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
   },
-  modulePathIgnorePatterns: ['<rootDir>/.local'],
+  modulePathIgnorePatterns: ['<rootDir>/.local', '<rootDir>/dist'],
   snapshotFormat: { escapeString: false, printBasicPrototype: false },
   ...more,
 });

@@ -112,6 +112,7 @@ export const configurationSchema = z.object({
     .min(10)
     .default(2000)
     .meta({ description: 'Workflows that the worker keeps in memory.', default: '2000' }),
+  KAITO_WORKFLOW_BUNDLE: text('File made by npm run build:workflows; workflow code is bundled at start unless set.'),
   KAITO_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
@@ -128,6 +129,8 @@ export interface Configuration {
   readonly resyncMs: number;
   readonly temporalUi?: string;
   readonly cachedWorkflows: number;
+  /** File with the workflow code. */
+  readonly workflowBundle?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -181,6 +184,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     resyncMs: values.KAITO_RESYNC,
     cachedWorkflows: values.KAITO_CACHED_WORKFLOWS,
     logLevel: values.KAITO_LOG_LEVEL,
+    ...(values.KAITO_WORKFLOW_BUNDLE !== undefined && { workflowBundle: values.KAITO_WORKFLOW_BUNDLE }),
     ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),
   };
 }

@@ -2,6 +2,8 @@
  * The processes' insides: what a worker and a bridge need, opened and closed in order. `start.ts` is the command around it; tests and the
  * benchmark call it directly.
  */
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import {
@@ -9,6 +11,7 @@ import {
   NativeConnection,
   Worker,
   bundleWorkflowCode,
+  type WorkflowBundleOption,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { createActivities } from '../activities';
@@ -43,7 +46,7 @@ export interface ProductOptions {
   readonly kubeconfig?: string;
   /** Default: `TEMPORAL_*`. */
   readonly temporal?: { readonly address: string; readonly namespace: string };
-  /** Default: bundled at start. */
+  /** Default: the file that the configuration names, else bundled at start. */
   readonly workflowBundle?: WorkflowBundleWithSourceMap;
 }
 
@@ -53,6 +56,23 @@ export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
     workflowsPath: require.resolve('../workflows/index'),
     logger: new DefaultLogger('WARN'),
   });
+}
+
+/** @throws where the file can't be read, naming the variable: the SDK would only say so once the worker runs. */
+async function workflowBundle({ workflowBundle: codePath }: Configuration): Promise<WorkflowBundleOption> {
+  if (codePath === undefined) return bundleWorkflows();
+  try {
+    await access(codePath, constants.R_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `KAITO_WORKFLOW_BUNDLE: ${reason}; make it by npm run build:workflows, or leave the variable unset`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return { codePath };
 }
 
 /** Starts the roles; resolves when they are at work. */
@@ -94,7 +114,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         connection,
         namespace: temporal.namespace,
         taskQueue: configuration.taskQueue,
-        workflowBundle: options.workflowBundle ?? (await bundleWorkflows()),
+        workflowBundle: options.workflowBundle ?? (await workflowBundle(configuration)),
         activities: createActivities(deps),
         // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.
         maxConcurrentActivityTaskExecutions: 10_000,
