@@ -4,6 +4,7 @@ import type { AdapterSpec, Workspace } from '../api/workspace';
 import type { WorkloadConfiguration } from './configuration';
 import { dnsLabel } from './digest';
 import { pullImage } from './pull-image';
+import { verbatim } from './verbatim';
 
 const ADAPTERS_DIRECTORY = '/mnt/adapter';
 const ADAPTER_VOLUME = 'adapter-volume';
@@ -64,7 +65,7 @@ export function adapterParts(
     env:
       strengths.length === 0
         ? []
-        : [{ name: 'KAITO_ADAPTER_STRENGTHS', value: JSON.stringify(Object.fromEntries(strengths)) }],
+        : [{ name: 'KAITO_ADAPTER_STRENGTHS', value: verbatim(JSON.stringify(Object.fromEntries(strengths))) }],
     initContainers: pulled.map(({ container }) => container),
     volumes: [
       ...(pulled.length > 0 ? [{ name: ADAPTER_VOLUME, emptyDir: {} }] : []),

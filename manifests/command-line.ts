@@ -6,6 +6,7 @@ import { vllmFlags } from '../presets/vllm';
 import { groupFlags, spansNodes } from './group';
 import { modelSource } from './model-source';
 import { HTTP_PORT } from './names';
+import { verbatim } from './verbatim';
 
 const PERFORMANCE_MODES = ['balanced', 'interactivity', 'throughput'] as const;
 
@@ -44,7 +45,7 @@ export function commandLine(input: {
     ...flags,
     ...(source.kind === 'image' && { model: source.path }),
     port: String(HTTP_PORT),
-  }).map(([name, value]) => [name, unexpanded(value)] as const);
+  }).map(([name, value]) => [name, verbatim(value)] as const);
   const grouped = spansNodes(candidate) ? Object.entries(groupFlags(workspace, nodeCount, model.startupSeconds)) : [];
   return [...new Map([...literal, ...grouped])].map(([name, value]) =>
     value === '' ? `--${name}` : `--${name}=${value}`,
@@ -57,9 +58,4 @@ function servedModelName({ metadata: { labels = {} } }: Workspace, model: Model)
   return inferenceSet !== undefined && labels['multiroleinference.kaito.sh/created-by'] === undefined
     ? inferenceSet
     : model.shortName;
-}
-
-/** The kubelet replaces `$(NAME)` in arguments; doubling the dollar keeps the text as it is. */
-function unexpanded(value: string): string {
-  return value.split('$(').join('$$(');
 }

@@ -1,6 +1,8 @@
 import type { V1Container, V1EnvVar, V1PodSpec, V1Volume } from '@kubernetes/client-node';
 import type { WorkloadConfiguration } from './configuration';
 import { dnsLabel } from './digest';
+import { CONTAINER_SECURITY, SCRATCH_MOUNTS } from './pod-security';
+import { verbatim } from './verbatim';
 
 /**
  * Files that come as an image: an init container copies one folder of the image onto a volume.
@@ -29,7 +31,7 @@ export function pullerName(filesName: string): string {
   return dnsLabel(`puller-${filesName}`);
 }
 
-/** The init container, and the volume of its credentials where it has any. */
+/** The init container, and the volume of its credentials where it has any. The pod has the volumes of its scratch space (pod-security.ts). */
 export function pullImage(
   files: ImageFiles,
   configuration: WorkloadConfiguration,
@@ -45,14 +47,15 @@ export function pullImage(
         `--path=${files.path}`,
         `--to=${files.directory}`,
         ...(credentials === undefined ? [] : [`--credentials=${CREDENTIALS_DIRECTORY}`]),
-      ],
+      ].map(verbatim),
       ...registryEnv(configuration),
       volumeMounts: [
+        ...SCRATCH_MOUNTS,
         { name: files.volume.name, mountPath: files.volume.mountPath },
         ...(credentials === undefined ? [] : [{ name: credentials, mountPath: CREDENTIALS_DIRECTORY, readOnly: true }]),
       ],
       terminationMessagePolicy: 'FallbackToLogsOnError',
-      securityContext: { allowPrivilegeEscalation: false },
+      securityContext: CONTAINER_SECURITY,
     },
     volumes: credentials === undefined ? [] : [credentialsVolume(credentials, files.imagePullSecrets)],
   };

@@ -10,6 +10,14 @@ import { CONFIG_DIRECTORY, HTTP_PORT } from './names';
 import { ownLabels, type StatefulSet } from './objects';
 import { statefulSet } from './owned-stateful-set';
 import { affinity, tolerations } from './placement';
+import {
+  CONTAINER_SECURITY,
+  HOME_MOUNTS,
+  HOME_VOLUMES,
+  homeEnv,
+  POD_SECURITY,
+  POD_SECURITY_CONTEXT,
+} from './pod-security';
 import { pullSecrets } from './pull-image';
 import { hubEnv, type WeightsParts, weightsParts } from './weights';
 
@@ -43,10 +51,8 @@ export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
   const weights = weightsParts(input);
   const initContainers = [...weights.initContainers, ...adapters.initContainers];
   const spec: V1PodSpec = {
-    automountServiceAccountToken: false,
-    // A Service named `vllm` would set VLLM_PORT, which vLLM takes for its own setting.
-    enableServiceLinks: false,
-    securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...weights.ownership },
+    ...POD_SECURITY,
+    securityContext: { ...POD_SECURITY_CONTEXT, ...weights.ownership },
     ...affinity(workspace, candidate),
     tolerations: tolerations(candidate, configuration),
     ...pullSecrets(configuration.imagePullSecrets ?? [], weights.imagePullSecrets, adapters.imagePullSecrets),
@@ -54,6 +60,7 @@ export function inferenceStatefulSet(input: InferenceInput): StatefulSet {
     containers: [server(input, weights, adapters)],
     volumes: [
       { name: 'dshm', emptyDir: { medium: 'Memory' } },
+      ...HOME_VOLUMES,
       ...weights.volumes,
       ...configVolumes(workspace),
       ...adapters.volumes,
@@ -88,6 +95,7 @@ function server(input: InferenceInput, weights: WeightsParts, adapters: AdapterP
       ...(group ? [{ name: 'rendezvous', containerPort: RENDEZVOUS_PORT }] : []),
     ],
     env: [
+      ...homeEnv(),
       ...Object.entries(model.env).map(([name, value]) => ({ name, value })),
       ...hubEnv(workspace, configuration),
       ...(group ? groupEnv() : []),
@@ -97,11 +105,12 @@ function server(input: InferenceInput, weights: WeightsParts, adapters: AdapterP
     ...(group ? groupProbes(model.startupSeconds) : probes(model.startupSeconds)),
     volumeMounts: [
       { name: 'dshm', mountPath: '/dev/shm' },
+      ...HOME_MOUNTS,
       ...weights.volumeMounts,
       ...configMounts(workspace),
       ...adapters.volumeMounts,
     ],
-    securityContext: { allowPrivilegeEscalation: false },
+    securityContext: CONTAINER_SECURITY,
   };
 }
 

@@ -3,6 +3,7 @@ import type { TuningPlan } from '../../api/workflow';
 import type { Workspace } from '../../api/workspace';
 import { type Job, ownedMeta } from '../objects';
 import { ANNOTATION_RENDERED_HASH, renderedHash } from '../owned-stateful-set';
+import { POD_SECURITY, POD_SECURITY_CONTEXT } from '../pod-security';
 import { VOLUME_GROUP } from '../weights';
 
 /** `TuningPlan.hash` of the training that the Job is for; a Job with another value is for another training. */
@@ -28,10 +29,9 @@ export const POD_FAILURE_POLICY: NonNullable<V1JobSpec['podFailurePolicy']> = {
  */
 export const POD_DEFAULTS = {
   restartPolicy: 'Never',
-  automountServiceAccountToken: false,
-  enableServiceLinks: false,
+  ...POD_SECURITY,
   securityContext: {
-    seccompProfile: { type: 'RuntimeDefault' },
+    ...POD_SECURITY_CONTEXT,
     fsGroup: VOLUME_GROUP,
     // Without it each start would walk through all checkpoints.
     fsGroupChangePolicy: 'OnRootMismatch',

@@ -5,10 +5,11 @@ import type { WorkloadConfiguration } from '../configuration';
 import { dnsLabel } from '../digest';
 import { type Job, ownLabels } from '../objects';
 import { gpuNodeTolerations, nearMachines } from '../placement';
+import { CONTAINER_SECURITY, SCRATCH_MOUNTS, SCRATCH_VOLUMES } from '../pod-security';
 import { CREDENTIALS_DIRECTORY, credentialsVolume, pullSecrets, registryEnv } from '../pull-image';
 import { ownedJob, POD_DEFAULTS, POD_FAILURE_POLICY } from './owned-job';
 import { resultsMount, resultsVolume, tuningOf } from './results';
-import { verbatim } from './verbatim';
+import { verbatim } from '../verbatim';
 
 const CREDENTIALS_VOLUME = 'credentials-push';
 
@@ -59,14 +60,19 @@ export function pushJob(input: {
             ...registryEnv(configuration),
             resources: { requests: { cpu: '100m', memory: '256Mi' } },
             volumeMounts: [
+              ...SCRATCH_MOUNTS,
               { ...resultsMount(tuning), readOnly: true },
               { name: CREDENTIALS_VOLUME, mountPath: CREDENTIALS_DIRECTORY, readOnly: true },
             ],
             terminationMessagePolicy: 'FallbackToLogsOnError',
-            securityContext: { allowPrivilegeEscalation: false },
+            securityContext: CONTAINER_SECURITY,
           },
         ],
-        volumes: [resultsVolume(workspace, tuning), credentialsVolume(CREDENTIALS_VOLUME, [secretName])],
+        volumes: [
+          ...SCRATCH_VOLUMES,
+          resultsVolume(workspace, tuning),
+          credentialsVolume(CREDENTIALS_VOLUME, [secretName]),
+        ],
       },
     },
   };

@@ -4,7 +4,7 @@ import type { WorkloadConfiguration } from '../configuration';
 import { CONFIG_DIRECTORY } from '../names';
 import { pullerName, pullImage } from '../pull-image';
 import { tuningOf } from './results';
-import { verbatim } from './verbatim';
+import { verbatim } from '../verbatim';
 
 /** Where the training's data lies; a user's `DatasetConfig.dataset_path` points into it. */
 const DATA_DIRECTORY = '/mnt/data';

@@ -8,13 +8,14 @@ import type { WorkloadConfiguration } from '../configuration';
 import { CONFIG_DIRECTORY } from '../names';
 import { type Job, ownLabels } from '../objects';
 import { affinity, tolerations } from '../placement';
+import { CONTAINER_SECURITY, HOME_MOUNTS, HOME_VOLUMES, homeEnv } from '../pod-security';
 import { pullSecrets } from '../pull-image';
 import { modelSource } from '../model-source';
 import { hubEnv, type WeightsParts, weightsParts } from '../weights';
 import { ownedJob, POD_DEFAULTS, POD_FAILURE_POLICY } from './owned-job';
 import { resultsMount, resultsVolume, tuningOf } from './results';
 import { DATA_FLAGS, dataParts, type DataParts, DATASET_CONTAINER } from './training-data';
-import { verbatim } from './verbatim';
+import { verbatim } from '../verbatim';
 
 export interface TrainingInput {
   readonly workspace: Workspace;
@@ -30,9 +31,6 @@ export interface TrainingInput {
 const BACKOFF_LIMIT = 3;
 /** Time to write a checkpoint after SIGTERM, onto whatever kind of disk. */
 const GRACE_SECONDS = 120;
-
-const WRITABLE_HOME = '/workspace/home';
-const HOME_VOLUME = 'home-volume';
 
 /**
  * The training of a tuning Workspace: one pod on one node. Its init containers get weights and data and check the data, then `tune` trains; what they
@@ -72,7 +70,7 @@ export function trainingJob(input: TrainingInput): Job {
         containers: [trainer(input, weights, shared)],
         volumes: [
           { name: 'dshm', emptyDir: { medium: 'Memory' } },
-          { name: HOME_VOLUME, emptyDir: {} },
+          ...HOME_VOLUMES,
           ...weights.volumes,
           ...configVolumes(config),
           resultsVolume(workspace, tuning),
@@ -99,7 +97,7 @@ function datasetContainer(
     env: [...homeEnv(), ...data.env],
     volumeMounts: [...shared],
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: { allowPrivilegeEscalation: false },
+    securityContext: CONTAINER_SECURITY,
   };
 }
 
@@ -126,7 +124,7 @@ function trainer(input: TrainingInput, weights: WeightsParts, shared: readonly V
       ...shared,
     ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: { allowPrivilegeEscalation: false },
+    securityContext: CONTAINER_SECURITY,
   };
 }
 
@@ -158,21 +156,13 @@ function targetModules({ shortName }: Model): V1EnvVar[] {
     : [];
 }
 
-/** Caches go where any user may write; the home of an image's user may be missing or read-only. */
-function homeEnv(): V1EnvVar[] {
-  return [
-    { name: 'HOME', value: WRITABLE_HOME },
-    { name: 'HF_HOME', value: `${WRITABLE_HOME}/huggingface` },
-  ];
-}
-
 function sharedMounts(workspace: Workspace, data: DataParts): V1VolumeMount[] {
   return [
     data.volumeMount,
     ...(tuningOf(workspace).config === undefined
       ? []
       : [{ name: 'config-volume', mountPath: CONFIG_DIRECTORY, readOnly: true }]),
-    { name: HOME_VOLUME, mountPath: WRITABLE_HOME },
+    ...HOME_MOUNTS,
   ];
 }
 

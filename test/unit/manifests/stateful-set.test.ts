@@ -146,6 +146,8 @@ describe('the StatefulSet of a preset', () => {
     const pod = inferenceStatefulSet(input).spec.template.spec!;
     expect(pod.volumes).toEqual([
       { name: 'dshm', emptyDir: { medium: 'Memory' } },
+      { name: 'tmp-volume', emptyDir: {} },
+      { name: 'home-volume', emptyDir: {} },
       { name: 'model-weights-hostpath', hostPath: { path: '/opt/kaito/models', type: 'Directory' } },
     ]);
     expect(pod.containers[0]?.args).toEqual(
