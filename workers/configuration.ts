@@ -113,6 +113,16 @@ export const configurationSchema = z.object({
     .default(2000)
     .meta({ description: 'Workflows that the worker keeps in memory.', default: '2000' }),
   KAITO_WORKFLOW_BUNDLE: text('File made by npm run build:workflows; workflow code is bundled at start unless set.'),
+  KAITO_WORKER_VERSIONING: z.enum(['true', 'false']).default('false').meta({
+    description:
+      'Whether workers have versions, so that old and new code can run side by side; Temporal 1.29.1 or newer. See docs/upgrade.md.',
+    default: 'false',
+  }),
+  KAITO_BUILD_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,63}$/, 'write 1 to 63 letters, digits, _ or -')
+    .optional()
+    .meta({ description: 'Version of the workers; unless set, a hash of the workflow code.' }),
   KAITO_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
@@ -129,6 +139,7 @@ export interface Configuration {
   readonly resyncMs: number;
   readonly temporalUi?: string;
   readonly cachedWorkflows: number;
+  readonly versioning: { readonly isOn: boolean; readonly buildId?: string };
   /** File with the workflow code. */
   readonly workflowBundle?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -183,6 +194,10 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     retryDelays: { firstMs: values.KAITO_RETRY_FIRST, mostMs: values.KAITO_RETRY_MOST },
     resyncMs: values.KAITO_RESYNC,
     cachedWorkflows: values.KAITO_CACHED_WORKFLOWS,
+    versioning: {
+      isOn: values.KAITO_WORKER_VERSIONING === 'true',
+      ...(values.KAITO_BUILD_ID !== undefined && { buildId: values.KAITO_BUILD_ID }),
+    },
     logLevel: values.KAITO_LOG_LEVEL,
     ...(values.KAITO_WORKFLOW_BUNDLE !== undefined && { workflowBundle: values.KAITO_WORKFLOW_BUNDLE }),
     ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),

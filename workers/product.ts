@@ -27,6 +27,7 @@ import type { Logger } from '../kubernetes/logger';
 import { RESOURCES } from '../kubernetes/resources';
 import type { Configuration } from './configuration';
 import { registerSearchAttributes } from './search-attributes';
+import { deploymentOptions, watchVersion, workerVersion } from './versioning';
 
 export type Role = 'worker' | 'bridge';
 
@@ -110,11 +111,14 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
           temporalUi: { address: configuration.temporalUi, namespace: temporal.namespace },
         }),
       };
+      const workflows = options.workflowBundle ?? (await workflowBundle(configuration));
+      const version = await workerVersion(configuration.versioning, configuration.taskQueue, workflows);
       worker = await Worker.create({
         connection,
         namespace: temporal.namespace,
         taskQueue: configuration.taskQueue,
-        workflowBundle: options.workflowBundle ?? (await workflowBundle(configuration)),
+        workflowBundle: workflows,
+        ...deploymentOptions(version),
         activities: createActivities(deps),
         // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.
         maxConcurrentActivityTaskExecutions: 10_000,
@@ -124,6 +128,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         shutdownGraceTime: '1s',
         shutdownForceTime: '20s',
       });
+      const watch = watchVersion({ connection, namespace: temporal.namespace }, version, logger);
+      closing.unshift(() => watch.stop());
     }
 
     let bridge: Bridge | undefined;
@@ -152,7 +158,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   }
 }
 
-function temporalConfig({ temporal }: ProductOptions) {
+/** The Temporal server and namespace: as the environment names them, unless given. */
+export function temporalConfig({ temporal }: Pick<ProductOptions, 'temporal'>) {
   const loaded = loadClientConnectConfig();
   if (temporal === undefined)
     return { namespace: loaded.namespace ?? 'default', connectionOptions: loaded.connectionOptions };

@@ -1,0 +1,42 @@
+import { program } from 'commander';
+import { NativeConnection } from '@temporalio/worker';
+import { readConfiguration } from './configuration';
+import { bundleWorkflows, temporalConfig } from './product';
+import { promote, workerVersion } from './versioning';
+
+/** `npm run promote`: gives all work to the workers of this version. */
+async function main(): Promise<void> {
+  program
+    .name('promote')
+    .description('Makes a worker version the one that gets the work, once it has a worker.')
+    .option('--build-id <id>', 'another version than the one of this code: to go back')
+    .option('--print', 'only print the build ID of this code')
+    .option('--wait <seconds>', 'how long to wait for a worker of the version', '120')
+    .parse();
+  const { buildId, print, wait } = program.opts<{ buildId?: string; print?: true; wait: string }>();
+  const patienceMs = Number(wait) * 1_000;
+  if (!(patienceMs >= 0)) program.error(`--wait: '${wait}' is no number of seconds`);
+
+  const { taskQueue, versioning } = readConfiguration(process.env);
+  const chosen = buildId ?? versioning.buildId;
+  const version = await workerVersion(
+    { isOn: true, ...(chosen !== undefined && { buildId: chosen }) },
+    taskQueue,
+    chosen === undefined ? await bundleWorkflows() : { code: '' },
+  );
+  if (print === true) return console.log(version.buildId);
+
+  const { connectionOptions, namespace } = temporalConfig({});
+  const connection = await NativeConnection.connect(connectionOptions);
+  try {
+    await promote({ connection, namespace }, version, patienceMs);
+  } finally {
+    await connection.close();
+  }
+  console.log(`deployment ${version.deploymentName}: version ${version.buildId} gets the work`);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,237 @@
+/**
+ * Worker versions: which workflow code a worker has, and which of several versions gets the work.
+ *
+ * A version is named after the workflow code, so replicas of one image are one version and activities can change without a new one. Workflows are
+ * moved to the current version at their next task (AUTO_UPGRADE), never pinned to the one that began them: a Workspace rests for months, and its
+ * old worker would have to be kept as long. That new code can go on with old histories is what test/workflow/replay.test.ts holds.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { temporal } from '@temporalio/proto';
+import type { NativeConnection, WorkerDeploymentOptions } from '@temporalio/worker';
+import type { Logger } from '../kubernetes/logger';
+
+const { TaskQueueType } = temporal.api.enums.v1;
+const { WorkerVersioningMode } = temporal.api.enums.v1;
+
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+const FAILED_PRECONDITION = 9;
+const UNIMPLEMENTED = 12;
+
+const BUILD_ID_DIGITS = 12;
+
+/** A deployment is all versions of the workers of one task queue. */
+export interface WorkerVersion {
+  readonly deploymentName: string;
+  /** Undefined: a worker without version. */
+  readonly buildId: string | undefined;
+  readonly taskQueue: string;
+}
+
+/** Workflow code in memory, or in the file that an image was built with. */
+export type WorkflowCode = { readonly code: string } | { readonly codePath: string };
+
+/** Hash of the workflow code, 12 hex digits. Source maps are left out: they name folders of the machine that it was bundled on. */
+export async function buildIdOf(workflows: WorkflowCode): Promise<string> {
+  const code = 'code' in workflows ? workflows.code : await readFile(workflows.codePath, 'utf8');
+  const executed = code.replace(/\n\/\/# sourceMappingURL=.*$/s, '');
+  return createHash('sha256').update(executed).digest('hex').slice(0, BUILD_ID_DIGITS);
+}
+
+/** The version of a worker with that code. A build ID of the operator's choice replaces the hash. */
+export async function workerVersion(
+  { isOn, buildId }: { readonly isOn: boolean; readonly buildId?: string },
+  taskQueue: string,
+  workflows: WorkflowCode,
+): Promise<WorkerVersion> {
+  return {
+    // Temporal separates deployment and build ID by a dot.
+    deploymentName: taskQueue.replaceAll('.', '-'),
+    buildId: isOn ? (buildId ?? (await buildIdOf(workflows))) : undefined,
+    taskQueue,
+  };
+}
+
+/** What the worker is created with. */
+export function deploymentOptions({ deploymentName, buildId }: WorkerVersion): {
+  workerDeploymentOptions?: WorkerDeploymentOptions;
+} {
+  if (buildId === undefined) return {};
+  return {
+    workerDeploymentOptions: {
+      useWorkerVersioning: true,
+      version: { deploymentName, buildId },
+      defaultVersioningBehavior: 'AUTO_UPGRADE',
+    },
+  };
+}
+
+export interface Temporal {
+  readonly connection: Pick<NativeConnection, 'workflowService'>;
+  readonly namespace: string;
+}
+
+/** The build ID that gets the work: undefined for workers without version. */
+export async function currentBuildId(
+  { connection, namespace }: Temporal,
+  { deploymentName }: WorkerVersion,
+): Promise<{ readonly buildId: string | undefined; readonly conflictToken: Uint8Array } | 'no deployment'> {
+  try {
+    const { workerDeploymentInfo: info, conflictToken } = await connection.workflowService.describeWorkerDeployment({
+      namespace,
+      deploymentName,
+    });
+    return { buildId: info?.routingConfig?.currentDeploymentVersion?.buildId || undefined, conflictToken };
+  } catch (error) {
+    if (codeOf(error) === NOT_FOUND) return 'no deployment';
+    throw error;
+  }
+}
+
+/**
+ * Gives all work to `version`. Throws when it has no worker, or when the current version changed since `conflictToken` was read.
+ *
+ * @param buildId undefined: to workers without version.
+ */
+export async function makeCurrent(
+  { connection, namespace }: Temporal,
+  { deploymentName, buildId = '' }: WorkerVersion,
+  conflictToken?: Uint8Array,
+): Promise<void> {
+  await connection.workflowService.setWorkerDeploymentCurrentVersion({
+    namespace,
+    deploymentName,
+    buildId,
+    identity: `kaito-temporal/${process.pid}`,
+    // The former version may have polled queues that are no longer used.
+    ignoreMissingTaskQueues: true,
+    ...(conflictToken !== undefined && { conflictToken }),
+  });
+}
+
+/** Whether a version has a worker that asked for work within `withinMs`. */
+export async function hasWorkers(
+  { connection, namespace }: Temporal,
+  { deploymentName, taskQueue }: WorkerVersion,
+  buildId: string | undefined,
+  withinMs: number,
+): Promise<boolean> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+  });
+  return (pollers ?? []).some(({ deploymentOptions: version, lastAccessTime }) => {
+    const isVersioned = version?.workerVersioningMode === WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED;
+    const isIt = isVersioned
+      ? version?.deploymentName === deploymentName && version.buildId === buildId
+      : buildId === undefined;
+    return isIt && Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1_000 < withinMs;
+  });
+}
+
+/** How often a worker looks whether it gets work. */
+const LOOK_EVERY_MS = 15_000;
+/** While Temporal does not know the version yet: it does from its first poll on. */
+const REGISTERED_AFTER_MS = 500;
+/** A worker asks for work anew after at most a minute: one that was not heard of for longer is gone. */
+const GONE_AFTER_MS = 90_000;
+
+/**
+ * Sees to it that the work is never given to a version that has no worker left: then the own version is made current, which is also how a first
+ * installation begins. While both have workers, which one is current is the operator's decision (`npm run promote`).
+ */
+export function watchVersion(
+  server: Temporal,
+  version: WorkerVersion,
+  logger: Logger,
+  { everyMs, goneAfterMs } = { everyMs: LOOK_EVERY_MS, goneAfterMs: GONE_AFTER_MS },
+): { stop(): Promise<void> } {
+  const mine = version.buildId;
+  const fields = { deployment: version.deploymentName, buildId: mine ?? 'none' };
+  const stopping = new AbortController();
+  let waitsFor: string | undefined;
+
+  async function look(): Promise<'again' | 'soon' | 'never'> {
+    const current = await currentBuildId(server, version);
+    // Where there are no versions, workers without one have nothing to look after.
+    if (current === 'no deployment') return mine === undefined ? 'never' : 'soon';
+    if (current.buildId === mine) {
+      if (waitsFor !== undefined) logger.info('this worker version gets the work now', fields);
+      waitsFor = undefined;
+      return 'again';
+    }
+    const other = current.buildId ?? 'none';
+    if (await hasWorkers(server, version, current.buildId, goneAfterMs)) {
+      if (waitsFor !== other) logger.info('this worker waits: another version gets the work', { ...fields, other });
+      waitsFor = other;
+      return 'again';
+    }
+    await makeCurrent(server, version, current.conflictToken);
+    logger.info('made this worker version current: the other has no workers', { ...fields, other });
+    waitsFor = undefined;
+    return 'again';
+  }
+
+  async function watch(): Promise<void> {
+    for (let next: 'again' | 'soon' | 'never' = 'soon'; next !== 'never';) {
+      await delay(next === 'soon' ? Math.min(REGISTERED_AFTER_MS, everyMs) : everyMs, undefined, {
+        signal: stopping.signal,
+        ref: false,
+      });
+      next = await look().catch((error: unknown) => afterFailure(error));
+    }
+  }
+
+  function afterFailure(error: unknown): 'again' | 'soon' | 'never' {
+    const code = codeOf(error);
+    // Not registered yet, or another worker was quicker.
+    if (code === FAILED_PRECONDITION || code === NOT_FOUND) return 'soon';
+    if (code === UNIMPLEMENTED || code === PERMISSION_DENIED) {
+      logger.warn('this connection may not manage worker versions: set the current version yourself', {
+        ...fields,
+        error,
+      });
+      return 'never';
+    }
+    logger.warn('could not look after the worker version; tried again', { ...fields, error });
+    return 'again';
+  }
+
+  const watching = watch().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+  return {
+    async stop() {
+      stopping.abort();
+      await watching;
+    },
+  };
+}
+
+/** Waits until the version has a worker, and makes it current; throws when there is none within `patienceMs`. */
+export async function promote(server: Temporal, version: WorkerVersion, patienceMs: number): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await makeCurrent(server, version);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== NOT_FOUND && code !== FAILED_PRECONDITION) throw error;
+      if (Date.now() > deadline) {
+        const { deploymentName, buildId, taskQueue } = version;
+        throw new Error(
+          `deployment '${deploymentName}' has no worker of version '${buildId ?? 'none'}' on task queue '${taskQueue}' after ${patienceMs / 1_000} s: start workers of that version first`,
+          { cause: error },
+        );
+      }
+      await delay(REGISTERED_AFTER_MS);
+    }
+  }
+}
+
+function codeOf(error: unknown): number | undefined {
+  return (error as { readonly code?: number }).code;
+}
