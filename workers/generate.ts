@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatMarkdown, generatedFiles, type GeneratedFile } from '../api/generated-files';
+import { chartValuesSchema } from './chart-values';
 import { configurationPage } from './configuration-page';
 
 /**
@@ -26,7 +27,8 @@ async function main(root: string, check: boolean): Promise<void> {
 
 async function everyFile(): Promise<readonly GeneratedFile[]> {
   const configuration = { path: 'docs/configuration.md', content: await formatMarkdown(configurationPage()) };
-  return [...(await generatedFiles()), configuration];
+  const chartValues = { path: 'charts/kaito-temporal/values.schema.json', content: chartValuesSchema() };
+  return [...(await generatedFiles()), configuration, chartValues];
 }
 
 function contentOf(file: string): string | undefined {

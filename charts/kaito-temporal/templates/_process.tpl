@@ -1,0 +1,243 @@
+{{/* How worker and bridge reach Temporal: environment variables of its own client library. */}}
+{{- define "kaito-temporal.temporalEnv" -}}
+- name: TEMPORAL_ADDRESS
+  value: {{ include "kaito-temporal.temporalAddress" . | quote }}
+- name: TEMPORAL_NAMESPACE
+  value: {{ .Values.temporal.namespace | quote }}
+{{- with .Values.temporal.apiKey }}
+{{- if .secretName }}
+- name: TEMPORAL_API_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secretName }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- with .Values.temporal.tls }}
+{{- if .enabled }}
+- name: TEMPORAL_TLS
+  value: 'true'
+{{- end }}
+{{- if .serverName }}
+- name: TEMPORAL_TLS_SERVER_NAME
+  value: {{ .serverName | quote }}
+{{- end }}
+{{- if .ca.secretName }}
+- name: TEMPORAL_TLS_SERVER_CA_CERT_PATH
+  value: /etc/kaito/temporal-ca/{{ .ca.key }}
+{{- end }}
+{{- if .clientCertificateSecretName }}
+- name: TEMPORAL_TLS_CLIENT_CERT_PATH
+  value: /etc/kaito/temporal-client/tls.crt
+- name: TEMPORAL_TLS_CLIENT_KEY_PATH
+  value: /etc/kaito/temporal-client/tls.key
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "kaito-temporal.volumeMounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- with .Values.temporal.tls }}
+{{- if .ca.secretName }}
+- name: temporal-ca
+  mountPath: /etc/kaito/temporal-ca
+  readOnly: true
+{{- end }}
+{{- if .clientCertificateSecretName }}
+- name: temporal-client
+  mountPath: /etc/kaito/temporal-client
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- if .Values.presetsConfigMap }}
+- name: presets
+  mountPath: /etc/kaito/presets
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "kaito-temporal.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- with .Values.temporal.tls }}
+{{- if .ca.secretName }}
+- name: temporal-ca
+  secret:
+    secretName: {{ .ca.secretName }}
+{{- end }}
+{{- if .clientCertificateSecretName }}
+- name: temporal-client
+  secret:
+    secretName: {{ .clientCertificateSecretName }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- with .Values.presetsConfigMap }}
+- name: presets
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Nothing but the process may be done by the process. */}}
+{{- define "kaito-temporal.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "kaito-temporal.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Deployment and PodDisruptionBudget of a role: (dict "root" $ "role" "worker"). */}}
+{{- define "kaito-temporal.process" -}}
+{{- $root := .root -}}
+{{- $values := index .root.Values .role -}}
+{{- $names := dict "root" .root "component" .role -}}
+{{- $isAzure := and (eq .role "worker") $root.Values.azure.workloadIdentity.clientId -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "kaito-temporal.fullname" $root }}-{{ .role }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "kaito-temporal.labels" $names | nindent 4 }}
+spec:
+  replicas: {{ $values.replicas }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxSurge: 1
+      maxUnavailable: 0
+  selector:
+    matchLabels:
+      {{- include "kaito-temporal.selectorLabels" $names | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "kaito-temporal.labels" $names | nindent 8 }}
+        {{- if $isAzure }}
+        azure.workload.identity/use: 'true'
+        {{- end }}
+        {{- with $values.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      annotations:
+        checksum/config: {{ include (print $root.Template.BasePath "/configmap.yaml") $root | sha256sum }}
+        {{- with $values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ include "kaito-temporal.serviceAccountName" (dict "root" $root "role" .role) }}
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+      securityContext:
+        {{- include "kaito-temporal.podSecurity" 2000 | nindent 8 }}
+      {{- with $root.Values.imagePullSecrets }}
+      imagePullSecrets:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $root.Values.hostAliases }}
+      hostAliases:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with $values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints:
+        {{- with $values.topologySpreadConstraints }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "kaito-temporal.selectorLabels" $names | nindent 14 }}
+        {{- end }}
+      containers:
+        - name: {{ .role }}
+          image: {{ include "kaito-temporal.image" (dict "image" $root.Values.image "tag" $root.Chart.AppVersion) }}
+          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+          args: [--role, {{ .role }}]
+          securityContext:
+            {{- include "kaito-temporal.containerSecurity" . | nindent 12 }}
+          envFrom:
+            - configMapRef:
+                name: {{ include "kaito-temporal.fullname" $root }}-config
+          env:
+            {{- include "kaito-temporal.temporalEnv" $root | nindent 12 }}
+            {{- with $root.Values.env }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+            {{- with $values.env }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+          ports:
+            - name: http
+              containerPort: {{ include "kaito-temporal.httpPort" $root }}
+          # It starts while Temporal and the API server do: that may take as long as theirs.
+          startupProbe:
+            httpGet: { path: /healthz, port: http }
+            periodSeconds: 2
+            failureThreshold: 150
+          livenessProbe:
+            httpGet: { path: /healthz, port: http }
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 6
+          readinessProbe:
+            httpGet: { path: /readyz, port: http }
+            periodSeconds: 5
+            timeoutSeconds: 5
+          {{- with $values.resources }}
+          resources:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          volumeMounts:
+            {{- include "kaito-temporal.volumeMounts" $root | nindent 12 }}
+            {{- with $values.volumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        {{- include "kaito-temporal.volumes" $root | nindent 8 }}
+        {{- with $values.volumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- if $values.podDisruptionBudget.enabled }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "kaito-temporal.fullname" $root }}-{{ .role }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "kaito-temporal.labels" $names | nindent 4 }}
+spec:
+  maxUnavailable: {{ $values.podDisruptionBudget.maxUnavailable }}
+  selector:
+    matchLabels:
+      {{- include "kaito-temporal.selectorLabels" $names | nindent 6 }}
+{{- end }}
+{{- end -}}
