@@ -3,6 +3,7 @@ import type { KubernetesClient } from '../kubernetes/client';
 import type { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import type { Model } from '../presets/types';
+import type { Machines } from './machines/provider';
 import type { World } from './observe/world';
 import type { StatusWriter } from './status/status-writer';
 
@@ -39,6 +40,8 @@ export interface Dependencies {
   ) => Promise<Model>;
   readonly workload: WorkloadConfiguration;
   readonly machines: MachineConfiguration;
+  /** Present where this installation buys agent pools of AKS itself, or did before. */
+  readonly azure?: Machines;
   readonly deadlines: MachineDeadlines;
   readonly tuning: TuningConfiguration;
   /** Delay before the next attempt of a failed step: doubled from `firstMs`, up to `mostMs`. */

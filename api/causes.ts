@@ -39,10 +39,24 @@ export const CAUSES = {
     nextCandidate: true,
     remedy: 'The cloud has no machine of this size now; add resource.instanceTypes to try others.',
   },
+  PriceTooHigh: {
+    retryable: true,
+    nextCandidate: true,
+    remedy: 'Raise resource.maxPricePerHour, or add a cheaper size to resource.instanceTypes.',
+  },
   NotReadyInTime: {
     retryable: true,
     nextCandidate: true,
-    remedy: 'Look at the NodeClaim and its node: kubectl describe nodeclaim.',
+    remedy: 'Look at the machine: kubectl describe nodeclaim, or kubectl describe node.',
+  },
+  CloudApi: {
+    retryable: true,
+    nextCandidate: true,
+    remedy: 'Nothing to do: the cloud’s API did not answer as it should; it is tried again.',
+  },
+  ClusterNotRunning: {
+    retryable: true,
+    remedy: 'Start the cluster; the Workspace goes on by itself.',
   },
   MachineLost: { retryable: true, remedy: 'Nothing to do: the machine is replaced.' },
   NodeNotReady: { retryable: true, remedy: 'Look at the node: kubectl describe node.' },
@@ -109,6 +123,16 @@ export interface Failure {
   readonly remedy?: string;
   /** It was tried often enough: not tried again by itself, though the cause could pass. */
   readonly isFinal?: boolean;
+  /** What the cloud calls it, and the IDs that its support asks for. */
+  readonly cloud?: CloudReference;
+}
+
+/** How a cloud tells one failure from others. */
+export interface CloudReference {
+  /** The innermost, most telling code. */
+  readonly code: string;
+  readonly operationID?: string;
+  readonly correlationID?: string;
 }
 
 /** Thrown by activities' inner code; turned into an ApplicationFailure at the activity's edge. */

@@ -29,6 +29,9 @@ export const ANNOTATION_NODE_CLASS_NAME = 'kaito.sh/node-class-name';
 export const ANNOTATION_PERFORMANCE_MODE = 'kaito.sh/performance-mode';
 export const ANNOTATION_USE_LOCAL_WEIGHTS = 'kaito.sh/use-local-weights';
 
+/** Karpenter's well-known label: `spot` or `on-demand`. */
+export const LABEL_CAPACITY_TYPE = 'karpenter.sh/capacity-type';
+
 /** Selector keys that users can't set: they are ours. */
 export const RESERVED_SELECTOR_KEYS: readonly string[] = [
   LABEL_WORKSPACE,

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { RESERVED_SELECTOR_KEYS } from './labels';
+import { LABEL_CAPACITY_TYPE, RESERVED_SELECTOR_KEYS } from './labels';
 import { immutable, isSize, LABEL_KEY, LABEL_VALUE, literal, literals, matches, MIG_PROFILE } from './patterns';
-import { int32, list, object, oneOf, stringMap, text } from './schema';
+import { decimal, int32, list, object, oneOf, stringMap, text } from './schema';
 
 const isLabelValue = matches(
   LABEL_VALUE,
@@ -110,6 +110,17 @@ export const resourceSchema = object(
       description: 'Sizes to try, in this order, when instanceType cannot be had. May be changed at any time.',
       set: true,
     }).optional(),
+    capacityType: oneOf(['on-demand', 'spot', 'spot-then-on-demand'], {
+      description:
+        'How machines are bought. Spot machines are cheaper, and may be taken away at any moment. Unset means on-demand, or what the label karpenter.sh/capacity-type in labelSelector says. Counts for what is bought from now on.',
+    }).optional(),
+    maxPricePerHour: decimal(
+      {
+        description:
+          'Most that all machines of the Workspace may cost, USD an hour by the cloud’s public list. A size whose price is higher, or not known, is not bought. Counts for what is bought from now on.',
+      },
+      0.01,
+    ).optional(),
     count: int32(
       {
         description: 'Number of nodes for inference.template. Immutable.',
@@ -142,6 +153,17 @@ export const resourceSchema = object(
         rule: `!has(self.instanceTypes) || !(${sizeOf('self')} in self.instanceTypes)`,
         fieldPath: '.instanceTypes',
         messageExpression: `'repeats resource.instanceType "' + ${sizeOf('self')} + '": it is tried first anyway, remove it here'`,
+      },
+      ...(['capacityType', 'maxPricePerHour'] as const).map((name) => ({
+        rule: `!has(self.${name}) || has(self.instanceType)`,
+        fieldPath: `.${name}`,
+        message:
+          'is about machines that are bought, but resource.instanceType is not set: set it, or remove this field (own nodes are not bought)',
+      })),
+      {
+        rule: `!has(self.capacityType) || !has(self.labelSelector) || !has(self.labelSelector.matchLabels) || !(${literal(LABEL_CAPACITY_TYPE)} in self.labelSelector.matchLabels)`,
+        fieldPath: '.capacityType',
+        message: `says what labelSelector.matchLabels["${LABEL_CAPACITY_TYPE}"] says, too: remove one of the two`,
       },
       {
         rule: '!has(self.partition) || !has(self.instanceType)',

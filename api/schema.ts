@@ -91,6 +91,11 @@ export function oneOf<const T extends readonly [string, ...string[]]>(values: T,
   return z.enum(values).meta(metadataOf(facts));
 }
 
+/** A decimal. */
+export function decimal(facts: Facts, minimum: number) {
+  return z.number().min(minimum).meta(metadataOf(facts));
+}
+
 /** An integer of 32 bits. */
 export function int32(facts: Facts, minimum?: number) {
   const schema = minimum === undefined ? z.int() : z.int().min(minimum);

@@ -79,6 +79,11 @@ const attemptSchema = object(
     message: message('What happened.'),
     remedy: message('What to do about it.').optional(),
     instanceType: text({ description: 'The size that was tried.' }).optional(),
+    variant: text({ description: 'How it was to be bought: priority, zone, disk, reservation.' }).optional(),
+    code: text({ description: 'The cloud’s code of the failure.' }).optional(),
+    operationID: text({ description: 'The cloud’s ID of the operation that failed.' }).optional(),
+    correlationID: text({ description: 'The cloud’s ID of the request; what its support asks for.' }).optional(),
+    nextAction: text({ description: 'What was done after it.' }).optional(),
     attempt: int32({ description: 'Number of the attempt, from 1.' }),
     time: time({ description: 'When it failed last.' }),
     count: int32({ description: 'How often the same happened in a row.' }),
@@ -88,8 +93,8 @@ const attemptSchema = object(
 
 const machineSchema = object(
   {
-    name: text({ description: 'Name of the NodeClaim, or of the own node.' }),
-    provider: text({ description: 'Who provides it: karpenter or own-nodes.' }),
+    name: text({ description: 'Name of the NodeClaim, or of the node.' }),
+    provider: text({ description: 'Who provides it: karpenter, azure or own-nodes.' }),
     instanceType: text({ description: 'Its size.' }).optional(),
     nodeName: text({ description: 'Its node, once there is one.' }).optional(),
     phase: oneOf(MACHINE_PHASES, { description: 'How far it is.' }),
@@ -160,6 +165,9 @@ export const statusSchema = object(
       description: 'Value of the annotation kaito.sh/retry that was acted on last.',
     }).optional(),
     instanceType: text({ description: 'The size in use.' }).optional(),
+    pricePerHour: text({
+      description: 'What the machines cost, USD an hour by the cloud’s public list; unset where it is not known.',
+    }).optional(),
     message: text({ description: 'The whole in one line.' }).optional(),
     step: stepSchema.optional(),
     attempts: list(attemptSchema, { maxItems: 10, description: 'The last failed attempts, newest last.' }).optional(),

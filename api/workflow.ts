@@ -79,13 +79,18 @@ export function withAttempt(
 ): readonly Attempt[] {
   const last = attempts.at(-1);
   const attempt = (last?.attempt ?? 0) + 1;
-  const isSame = last?.cause === next.cause && last.step === next.step && last.instanceType === next.instanceType;
+  const isSame =
+    last?.cause === next.cause &&
+    last.step === next.step &&
+    last.instanceType === next.instanceType &&
+    last.variant === next.variant &&
+    last.code === next.code;
   if (isSame) return [...attempts.slice(0, -1), { ...next, attempt, count: last.count + 1 }];
   return [...attempts, { ...next, attempt, count: 1 }].slice(-MOST_ATTEMPTS);
 }
 
 /** Where machines come from: one folder of `activities/machines` each. */
-export type ProviderName = 'karpenter' | 'own-nodes';
+export type ProviderName = 'karpenter' | 'azure' | 'own-nodes';
 
 /** One way to serve the Workspace: a size of one provider, and how the model is laid out on it. Candidates are tried in order. */
 export interface Candidate {
@@ -192,7 +197,8 @@ export type PlanOutcome =
   | { readonly kind: 'gone' };
 
 export type AcquireOutcome =
-  | { readonly kind: 'acquired' }
+  /** `attempts`: present when other ways failed before. */
+  | { readonly kind: 'acquired'; readonly attempts?: readonly Attempt[] }
   /** Nothing of this candidate is left; the next one may be tried. */
   | { readonly kind: 'unavailable'; readonly attempts: readonly Attempt[]; readonly status: WorkspaceStatus }
   | Superseded;

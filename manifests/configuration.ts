@@ -41,10 +41,14 @@ export interface NodeClassProfile {
   readonly diskResource?: 'storage' | 'ephemeral-storage';
   /** Ask for the GPUs, so that the claim's condition Initialized means that they are usable. */
   readonly requestGpus: boolean;
+  /** Whether it buys spot machines where a claim asks for them. */
+  readonly buysSpot: boolean;
 }
 
 /** What an installation decides about machines. Plain data, made by the workers' configuration schema. */
 export interface MachineConfiguration {
+  /** Who buys machines from now on; what others bought is still released. */
+  readonly buyer: 'karpenter' | 'azure';
   readonly nodeClass: NodeClassProfile;
   /** Further NodeClasses that a Workspace may choose by annotation `kaito.sh/node-class-name`. */
   readonly allowedNodeClassNames?: readonly string[];

@@ -6,7 +6,7 @@ const ON_DEMAND = 'on-demand';
  * Karpenter providers that are known to work. An installation names one and may override any field.
  *
  * Capacity type: a claim that names none may be given spot capacity, which ends a serving model at any moment; so it has to be asked for,
- * by the label karpenter.sh/capacity-type in the Workspace's labelSelector.
+ * by resource.capacityType, or by the label karpenter.sh/capacity-type in the Workspace's labelSelector.
  */
 export const NODE_CLASS_PROFILES = {
   /** Azure's gpu-provisioner, KAITO's default: one AKS agent pool for each claim. It sizes the OS disk by the request for `storage`. */
@@ -18,6 +18,7 @@ export const NODE_CLASS_PROFILES = {
     requirements: [{ key: 'kubernetes.io/os', operator: 'In', values: ['linux'] }],
     diskResource: 'storage',
     requestGpus: true,
+    buysSpot: false,
   },
   /** Azure's Karpenter (node auto-provisioning). The AKSNodeClass sizes the disk. */
   'azure-karpenter': {
@@ -31,6 +32,7 @@ export const NODE_CLASS_PROFILES = {
       { key: 'karpenter.azure.com/placement-scope', operator: 'In', values: ['regional'] },
     ],
     requestGpus: true,
+    buysSpot: true,
   },
   /** AWS's Karpenter. The EC2NodeClass sizes the disk. */
   'aws-karpenter': {
@@ -44,6 +46,7 @@ export const NODE_CLASS_PROFILES = {
       { key: 'karpenter.k8s.aws/instance-gpu-count', operator: 'Gt', values: ['0'] },
     ],
     requestGpus: true,
+    buysSpot: true,
   },
   /** Karpenter's core with simulated nodes: the local environment. */
   kwok: {
@@ -53,6 +56,7 @@ export const NODE_CLASS_PROFILES = {
     instanceTypeKeys: ['node.kubernetes.io/instance-type'],
     requirements: [{ key: 'kubernetes.io/os', operator: 'In', values: ['linux'] }],
     requestGpus: true,
+    buysSpot: true,
   },
 } as const satisfies Record<string, NodeClassProfile>;
 

@@ -1,4 +1,4 @@
-import { RESERVED_SELECTOR_KEYS } from '../api/labels';
+import { LABEL_CAPACITY_TYPE, RESERVED_SELECTOR_KEYS } from '../api/labels';
 import type { Workspace } from '../api/workspace';
 import { type NodeRequirement, toNodeSelectorRequirement } from './objects';
 
@@ -20,8 +20,15 @@ const WELL_KNOWN_KEYS: readonly string[] = [
   'topology.kubernetes.io/region',
   'kubernetes.io/arch',
   'kubernetes.io/os',
-  'karpenter.sh/capacity-type',
+  LABEL_CAPACITY_TYPE,
 ];
+
+/** Of several capacity types Karpenter takes spot first. */
+function capacityType(wanted: Workspace['resource']['capacityType']): readonly NodeRequirement[] {
+  if (wanted === undefined) return [];
+  const values = wanted === 'spot-then-on-demand' ? ['spot', 'on-demand'] : [wanted];
+  return [{ key: LABEL_CAPACITY_TYPE, operator: 'In', values }];
+}
 
 /** What a machine must be, and which labels its node must carry, for the user's selector to match it. */
 export function machineFor(workspace: Workspace): {
@@ -29,7 +36,10 @@ export function machineFor(workspace: Workspace): {
   readonly labels: Readonly<Record<string, string>>;
 } {
   const wishes = selectedNodes(workspace);
-  const requirements = wishes.filter(({ key }) => WELL_KNOWN_KEYS.includes(key));
+  const requirements = [
+    ...wishes.filter(({ key }) => WELL_KNOWN_KEYS.includes(key)),
+    ...capacityType(workspace.resource.capacityType),
+  ];
   const labels = wishes
     .filter(({ key }) => !WELL_KNOWN_KEYS.includes(key))
     .flatMap(({ key, operator, values }): [string, string][] =>

@@ -45,7 +45,7 @@ export function affinity(
 ): { affinity?: V1Affinity } {
   const required = [
     ...selectedNodes(workspace).map(toNodeSelectorRequirement),
-    ...(candidate.provider === 'karpenter' ? boughtFor(workspace) : []),
+    ...(candidate.provider === 'own-nodes' ? [] : boughtFor(workspace)),
   ];
   const terms = withRequirements(
     users.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [],

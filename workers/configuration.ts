@@ -2,55 +2,23 @@
  * What an installation decides, from environment variables: one schema, from which docs/configuration.md is generated. Temporal's own settings
  * (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, TLS, API key) are read by `@temporalio/envconfig`, Kubernetes' by the usual kubeconfig rules.
  */
-import { msToNumber } from '@temporalio/common/lib/time';
 import { z } from 'zod';
 import type { MachineConfiguration, WorkloadConfiguration } from '../manifests/configuration';
 import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/node-class-profiles';
 import type { MachineDeadlines, TuningConfiguration } from '../activities/dependencies';
-
-const duration = (description: string, byDefault: string) =>
-  z
-    .string()
-    .default(byDefault)
-    .transform((text, context) => {
-      const ms = msOf(text);
-      if (ms !== undefined) return ms;
-      context.addIssue({ code: 'custom', message: `'${text}' is no duration; write for example 90s, 10m or 2h` });
-      return z.NEVER;
-    })
-    .meta({ description, default: byDefault });
-
-function msOf(text: string): number | undefined {
-  try {
-    const ms = msToNumber(text);
-    return ms > 0 ? ms : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const list = (description: string) =>
-  z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    )
-    .meta({ description, default: '' });
-
-const text = (description: string, byDefault?: string) =>
-  byDefault === undefined
-    ? z.string().min(1).optional().meta({ description })
-    : z.string().min(1).default(byDefault).meta({ description, default: byDefault });
+import type { AzureConfiguration } from '../activities/machines/azure/configuration';
+import { azureConfiguration, azureVariables } from './azure-configuration';
+import { duration, list, text } from './configuration-fields';
 
 const profileNames = Object.keys(NODE_CLASS_PROFILES) as [NodeClassProfileName, ...NodeClassProfileName[]];
 
 /** Every variable, by its name. */
 export const configurationSchema = z.object({
   KAITO_TASK_QUEUE: text('Temporal task queue of the worker.', 'kaito'),
+  KAITO_MACHINES: z.enum(['karpenter', 'azure']).default('karpenter').meta({
+    description: 'Who buys machines: whatever serves NodeClaims, or the worker itself as agent pools of AKS.',
+    default: 'karpenter',
+  }),
   KAITO_NODE_CLASS_PROFILE: z
     .enum(profileNames)
     .default('gpu-provisioner')
@@ -97,6 +65,7 @@ export const configurationSchema = z.object({
     .enum(['azure', 'aws', 'other'])
     .default('other')
     .meta({ description: 'The cloud that sizes are bought from; its retired sizes are refused.', default: 'other' }),
+  ...azureVariables,
   KAITO_DEADLINE_LAUNCHED: duration('Longest time until a machine is launched.', '15m'),
   KAITO_DEADLINE_REGISTERED: duration('Longest time from launch until its node registers.', '15m'),
   KAITO_DEADLINE_INITIALIZED: duration('Longest time from registration until the node is initialized.', '15m'),
@@ -133,6 +102,8 @@ export interface Configuration {
   readonly taskQueue: string;
   readonly machines: MachineConfiguration;
   readonly workload: WorkloadConfiguration;
+  /** Present where the cluster is named. */
+  readonly azure?: AzureConfiguration;
   readonly deadlines: MachineDeadlines;
   readonly tuning: TuningConfiguration;
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
@@ -159,9 +130,11 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   }
   const values = parsed.data;
   const profile = NODE_CLASS_PROFILES[values.KAITO_NODE_CLASS_PROFILE];
+  const azure = azureConfiguration(values, values.KAITO_MACHINES === 'azure');
   return {
     taskQueue: values.KAITO_TASK_QUEUE ?? 'kaito',
     machines: {
+      buyer: values.KAITO_MACHINES,
       nodeClass: { ...profile, name: values.KAITO_NODE_CLASS_NAME ?? profile.name },
       allowedNodeClassNames: values.KAITO_NODE_CLASS_NAMES_ALLOWED,
       terminationGracePeriod: values.KAITO_TERMINATION_GRACE_PERIOD,
@@ -172,7 +145,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       runtimeImage: values.KAITO_RUNTIME_IMAGE ?? '',
       adapterPullerImage: values.KAITO_PULLER_IMAGE ?? '',
       imagePullSecrets: values.KAITO_IMAGE_PULL_SECRETS,
-      cloud: values.KAITO_CLOUD,
+      cloud: azure === undefined ? values.KAITO_CLOUD : 'azure',
       imageVolumes: values.KAITO_IMAGE_VOLUMES === 'true',
       insecureRegistries: values.KAITO_INSECURE_REGISTRIES,
       datasetPrivateHosts: values.KAITO_DATASET_PRIVATE_HOSTS,
@@ -180,6 +153,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       ...(values.KAITO_HUB_ENDPOINT !== undefined && { hubEndpoint: values.KAITO_HUB_ENDPOINT }),
       ...(values.KAITO_NVME_STORAGE_CLASS !== undefined && { nvmeStorageClass: values.KAITO_NVME_STORAGE_CLASS }),
     },
+    ...(azure !== undefined && { azure }),
     deadlines: {
       launchedMs: values.KAITO_DEADLINE_LAUNCHED,
       registeredMs: values.KAITO_DEADLINE_REGISTERED,

@@ -25,6 +25,7 @@ import { connect, type KubernetesClient } from '../kubernetes/client';
 import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import { RESOURCES } from '../kubernetes/resources';
+import { openAzureProvider, type AzureAccess } from './azure-provider';
 import type { Configuration } from './configuration';
 import { registerSearchAttributes } from './search-attributes';
 import { deploymentOptions, watchVersion, workerVersion } from './versioning';
@@ -47,6 +48,8 @@ export interface ProductOptions {
   readonly kubeconfig?: string;
   /** Default: `TEMPORAL_*`. */
   readonly temporal?: { readonly address: string; readonly namespace: string };
+  /** Default: Azure's usual order of credentials; in a cluster, workload identity. */
+  readonly azure?: AzureAccess;
   /** Default: the file that the configuration names, else bundled at start. */
   readonly workflowBundle?: WorkflowBundleWithSourceMap;
 }
@@ -89,11 +92,25 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const connection = await NativeConnection.connect(temporal.connectionOptions);
     closing.unshift(() => connection.close());
     await registerSearchAttributes(connection, temporal.namespace, logger);
+    const clientConnection = await Connection.connect(temporal.connectionOptions);
+    closing.unshift(() => clientConnection.close());
+    const temporalClient = new Client({ connection: clientConnection, namespace: temporal.namespace });
 
     let worker: Worker | undefined;
     if (roles.includes('worker')) {
       const events = new EventRecorder(client, { logger });
       closing.unshift(() => events.stop());
+      const azure =
+        configuration.azure &&
+        openAzureProvider({
+          configuration: configuration.azure,
+          temporal: temporalClient,
+          taskQueue: configuration.taskQueue,
+          world,
+          logger,
+          access: options.azure,
+        });
+      if (azure !== undefined) closing.unshift(() => azure.close());
       const deps: Dependencies = {
         client,
         world,
@@ -103,6 +120,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         describeModel,
         workload: configuration.workload,
         machines: configuration.machines,
+        ...(azure !== undefined && { azure: azure.provider }),
         deadlines: configuration.deadlines,
         tuning: configuration.tuning,
         retryDelays: configuration.retryDelays,
@@ -134,9 +152,6 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 
     let bridge: Bridge | undefined;
     if (roles.includes('bridge')) {
-      const bridgeConnection = await Connection.connect(temporal.connectionOptions);
-      closing.unshift(() => bridgeConnection.close());
-      const temporalClient = new Client({ connection: bridgeConnection, namespace: temporal.namespace });
       const workflows = createWorkflows(temporalClient, configuration.taskQueue);
       bridge = await startBridge({ client, world, workflows, logger, resyncMs: configuration.resyncMs });
     }

@@ -20,6 +20,7 @@ export async function acquireMachines(
       const acquired = await activities(summary).acquireMachines({ ...record.input(), plan, candidate });
       switch (acquired.kind) {
         case 'acquired':
+          if (acquired.attempts !== undefined) record.tried(acquired.attempts);
           return candidate;
         case 'superseded':
           return 'changed';

@@ -5,24 +5,31 @@ import { remedyOf } from '../../api/causes';
 import {
   withAttempt,
   type AcquireOutcome,
+  type Attempt,
   type Candidate,
   type Plan,
   type ProviderName,
   type StepInput,
 } from '../../api/workflow';
+import type { WorkspaceStatus } from '../../api/workspace';
 import type { Dependencies } from '../dependencies';
-import { defineStep } from '../step';
+import { defineStep, SupersededError } from '../step';
 import { currentWorkspace } from '../current-workspace';
-import { acquiring } from '../status/compose';
+import { acquiring, machinesOf } from '../status/compose';
 import { createKarpenter } from './karpenter/karpenter';
 import { createOwnNodes } from './own-nodes/own-nodes';
-import type { Machines } from './provider';
+import type { FailedVariant, Machines } from './provider';
 
-export type Providers = Readonly<Record<ProviderName, Machines>>;
+/** Those that this installation has. */
+export type Providers = Readonly<Partial<Record<ProviderName, Machines>>>;
 
 /** Every provider, side by side. */
 export function createProviders(deps: Dependencies): Providers {
-  return { karpenter: createKarpenter(deps), 'own-nodes': createOwnNodes(deps) };
+  return {
+    karpenter: createKarpenter(deps),
+    'own-nodes': createOwnNodes(deps),
+    ...(deps.azure !== undefined && { azure: deps.azure }),
+  };
 }
 
 export interface CandidateInput extends StepInput {
@@ -39,33 +46,92 @@ export function createAcquireMachines(
     { name: 'Machines', life: ({ plan }) => plan },
     async ({ ref, facts, plan, candidate }, context) => {
       const workspace = await currentWorkspace(deps, ref, plan, context.signal);
-      const told = { plan, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
+      const provider = providers[candidate.provider];
+      // The plan is of a time when the installation was configured otherwise: it is made anew.
+      if (provider === undefined) throw new SupersededError(`no provider ${candidate.provider} any more`);
+      // A worker that died here may have told more than the workflow knows.
+      let attempts = longer(facts.attempts, deps.status.latest(workspace).status);
+      const before = attempts;
+      let progress: string | undefined;
+      const told = () => ({
+        plan,
+        targetNodeCount: candidate.nodeCount,
+        instanceType: candidate.instanceType,
+        message: progress === undefined ? acquiring(candidate) : `${acquiring(candidate)}: ${progress}`,
+        facts: { ...facts, attempts },
+      });
+      const failed = ({ variant, failure, nextAction }: Partial<FailedVariant> & Pick<FailedVariant, 'failure'>) => {
+        const { code, operationID, correlationID } = failure.cloud ?? {};
+        attempts = withAttempt(attempts, {
+          step: 'Machines',
+          cause: failure.cause,
+          message: failure.message,
+          remedy: remedyOf(failure),
+          instanceType: candidate.instanceType,
+          ...(variant !== undefined && { variant }),
+          ...(code !== undefined && { code }),
+          ...(operationID !== undefined && { operationID }),
+          ...(correlationID !== undefined && { correlationID }),
+          nextAction: nextAction ?? afterThis(plan, candidate),
+          time: deps.now().toISOString(),
+        });
+      };
 
       // The intent is on record before anything is bought.
-      const telling = context.follow(workspace, () => ({ ...told, message: acquiring(candidate) }));
+      const telling = context.follow(workspace, told);
       await telling.first;
-      const acquisition = await providers[candidate.provider]
-        .ensure({ workspace, candidate, diskGiB: plan.diskGiB }, context)
+      const acquisition = await provider
+        .ensure(
+          { workspace, candidate, diskGiB: plan.diskGiB },
+          {
+            ...context,
+            progress(message) {
+              context.progress(message);
+              if (message === progress) return;
+              progress = message;
+              telling.again();
+            },
+            failed(attempt) {
+              failed(attempt);
+              telling.again();
+            },
+          },
+        )
         .finally(() => telling.stop());
-      if (acquisition.kind === 'acquired') return { kind: 'acquired' };
+      if (acquisition.kind === 'acquired') {
+        const { pricePerHour } = acquisition;
+        if (pricePerHour !== undefined) {
+          await context.tell(workspace, {
+            ...told(),
+            message: acquiring(candidate),
+            pricePerHour: String(pricePerHour),
+          });
+        }
+        return { kind: 'acquired', ...(attempts !== before && { attempts }) };
+      }
 
       const { failure } = acquisition;
-      const attempts = withAttempt(facts.attempts, {
-        step: 'Machines',
-        cause: failure.cause,
-        message: failure.message,
-        remedy: remedyOf(failure),
-        instanceType: candidate.instanceType,
-        time: deps.now().toISOString(),
-      });
+      if (attempts === before) failed({ failure });
       const status = await context.tell(workspace, {
-        ...told,
+        ...told(),
         message: failure.message,
-        facts: { ...facts, attempts },
         failure: { ...failure, attempt: attempts.at(-1)?.attempt ?? 1 },
       });
       return { kind: 'unavailable', attempts, status };
     },
     { kind: 'superseded' },
   );
+}
+
+function longer(known: readonly Attempt[], status: WorkspaceStatus | undefined): readonly Attempt[] {
+  const told = status?.attempts ?? [];
+  const counted = (attempts: readonly Attempt[]): number => attempts.at(-1)?.attempt ?? 0;
+  return counted(told) > counted(known) ? told : known;
+}
+
+/** What comes after a size that could not be had. */
+function afterThis({ candidates }: Plan, candidate: Candidate): string {
+  const position = candidates.findIndex(({ instanceType }) => instanceType === candidate.instanceType);
+  const next = candidates[position + 1];
+  return next === undefined ? 'waits, then tries all sizes again' : `tries ${machinesOf(next)}`;
 }

@@ -18,7 +18,7 @@ export async function removeMachines(
   say: (what: string) => void,
 ): Promise<void> {
   const { signal } = context;
-  const all = Object.values(providers);
+  const all = Object.values(providers).filter((provider) => provider !== undefined);
   for (;;) {
     const left = (await Promise.all(all.map((provider) => provider.release(owner, signal)))).flat();
     if (left.length === 0) return;

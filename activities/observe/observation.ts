@@ -7,6 +7,7 @@ import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Failure } from '../../api/causes';
 import type { MachineStatus, Workspace } from '../../api/workspace';
 import type { Job, Node, NodeClaim, Pod, StatefulSet } from '../../kubernetes/objects';
+import { observePoolNodes } from '../machines/azure/observe';
 import { observeNodeClaims } from '../machines/karpenter/observe';
 import { observeOwnNodes } from '../machines/own-nodes/observe';
 import { observeJob, type JobHealth } from './job';
@@ -19,6 +20,8 @@ export interface OwnedObjects {
   /** The training's Job, and that of the push. */
   readonly jobs: readonly Job[];
   readonly pods: readonly Pod[];
+  /** Nodes with the Workspace's labels: those of machines that were bought for it. */
+  readonly boughtNodes: readonly Node[];
   /** All nodes that could matter: own nodes are found among them by the selector. */
   readonly nodes: () => readonly Node[];
   readonly nodeNamed: (name: string) => Node | undefined;
@@ -44,7 +47,10 @@ export function observeMachines(
   // The name on a claim is anybody's to write; the UID says whose it is.
   const isOwned = ({ metadata }: NodeClaim): boolean =>
     metadata.labels?.[LABEL_WORKSPACE_UID] === workspace.metadata.uid;
-  return observeNodeClaims(objects.nodeClaims.filter(isOwned), objects.nodeNamed);
+  return [
+    ...observeNodeClaims(objects.nodeClaims.filter(isOwned), objects.nodeNamed),
+    ...observePoolNodes(workspace, objects.boughtNodes),
+  ];
 }
 
 /** Judges the objects for a Workspace that needs `targetNodeCount` machines. */

@@ -127,6 +127,7 @@ export async function openWorld(
       statefulSet: statefulSets.get(ref),
       jobs: jobs.byIndex(keyOf(ref)),
       pods: pods.byIndex(keyOf(ref)),
+      boughtNodes: nodes.byIndex(keyOf(ref)),
       nodes: () => [...nodes.values()],
       nodeNamed: (name) => nodes.get({ name }),
     }),

@@ -7,6 +7,7 @@ import type { Model, NodeGpus } from '../../api/model';
 import type { Workspace } from '../../api/workspace';
 import type { Candidate, Plan } from '../../api/workflow';
 import type { Node } from '../../kubernetes/objects';
+import type { MachineConfiguration } from '../../manifests/configuration';
 import { fit, gpuMemoryUtilization } from '../../presets/estimator';
 import { findSize, retiredSizeMessage } from '../../presets/sizes';
 import { tuningFit, type TuningOptions } from '../../presets/tuning-fit';
@@ -23,6 +24,8 @@ export interface Need {
   readonly options?: Readonly<Record<string, string>>;
   /** Set where the model is to be tuned: how. */
   readonly tuning?: TuningOptions;
+  /** Who buys machines. */
+  readonly buyer: MachineConfiguration['buyer'];
   /** The cloud that sizes are bought from, where it is known: its retired sizes are ruled out. */
   readonly cloud?: 'azure' | 'aws' | 'other';
 }
@@ -62,7 +65,7 @@ function judgeSize(need: Need, name: string): Candidate | string {
   if (size.retired !== undefined && need.cloud === size.cloud) {
     return retiredSizeMessage(size) ?? `retired since ${size.retired.since}`;
   }
-  const base = { provider: 'karpenter', instanceType: name, gpus: size.gpus, nvme: size.nvme } as const;
+  const base = { provider: need.buyer, instanceType: name, gpus: size.gpus, nvme: size.nvme } as const;
   return judge(need, base);
 }
 

@@ -4,11 +4,13 @@
 import { LABEL_WORKSPACE_UID } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
 import type { Candidate, Plan, PlanOutcome, StepInput, StepName } from '../../api/workflow';
+import type { KubernetesObject } from '../../kubernetes/objects';
 import type { Dependencies } from '../dependencies';
 import { observe } from '../observe/observation';
 import { defineStep, readWorkspace } from '../step';
 import { acquiring, planSummary } from '../status/compose';
 import { findCandidates } from './candidates';
+import { checkPurchase } from './check-purchase';
 import { planTuning, type TuningWorkspace } from './plan-tuning';
 import { readInferenceConfig, resolveModel } from './references';
 import { resolveAdapters } from './resolve-adapters';
@@ -42,6 +44,7 @@ export function createPlanWorkspace(deps: Dependencies): (input: StepInput) => P
 }
 
 async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortSignal): Promise<Plan> {
+  checkPurchase(workspace, deps.machines);
   if (workspace.tuning !== undefined) return makeTuningPlan(deps, { ...workspace, tuning: workspace.tuning }, signal);
   const preset = workspace.inference?.preset;
   const model = preset && (await resolveModel(deps, workspace, preset, signal));
@@ -50,6 +53,7 @@ async function makePlan(deps: Dependencies, workspace: Workspace, signal: AbortS
   const { candidates, ruledOut } = findCandidates(
     {
       workspace,
+      buyer: deps.machines.buyer,
       ...(model !== undefined && { model }),
       ...(config.maxModelLen !== undefined && { contextTokens: config.maxModelLen }),
       options: config.vllm,
@@ -79,6 +83,7 @@ async function makeTuningPlan(deps: Dependencies, workspace: TuningWorkspace, si
   const { candidates, ruledOut } = findCandidates(
     {
       workspace,
+      buyer: deps.machines.buyer,
       model,
       tuning: { ...config, method: tuning.method },
       ...(deps.workload.cloud !== undefined && { cloud: deps.workload.cloud }),
@@ -112,11 +117,10 @@ function nextStep({ tuning }: Plan, first: Candidate, isServing: boolean): { ste
 function inUseFirst(deps: Dependencies, workspace: Workspace, candidates: readonly Candidate[]): readonly Candidate[] {
   const { namespace, name, uid } = workspace.metadata;
   const inUse = deps.status.latest(workspace).status?.instanceType;
-  const bought = deps.world
-    .owned({ namespace, name })
-    .nodeClaims.some(
-      (claim) => claim.metadata.deletionTimestamp === undefined && claim.metadata.labels?.[LABEL_WORKSPACE_UID] === uid,
-    );
+  const { nodeClaims, boughtNodes } = deps.world.owned({ namespace, name });
+  const isLiving = ({ metadata }: KubernetesObject): boolean =>
+    metadata.deletionTimestamp === undefined && metadata.labels?.[LABEL_WORKSPACE_UID] === uid;
+  const bought = nodeClaims.some(isLiving) || boughtNodes.some(isLiving);
   const isInUse = ({ instanceType }: Candidate): boolean => bought && instanceType === inUse;
   return [...candidates.filter(isInUse), ...candidates.filter((candidate) => !isInUse(candidate))];
 }

@@ -32,6 +32,8 @@ export interface Situation {
   readonly targetNodeCount?: number;
   readonly instanceType?: string;
   readonly observation?: Observation;
+  /** Of all machines, USD; left out, it stays as it was, until there are none. */
+  readonly pricePerHour?: string;
   readonly failure?: Failure & { readonly attempt: number; readonly nextTryTime?: string };
   readonly workload?: NonNullable<WorkspaceStatus['workload']>;
   /** The tuning as this step knows it; left out, it stays as it was, unless it is another training. */
@@ -67,6 +69,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     message: shorten(trouble?.message ?? situation.message),
     ...(targetNodeCount !== undefined && { targetNodeCount }),
     ...(instanceType !== undefined && instanceType !== '' && { instanceType }),
+    ...priceOf(situation, previous),
     step: {
       name: step,
       message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_CHARS),
@@ -156,6 +159,12 @@ function succeeded({ workspace, step, observation }: Situation): readonly Observ
     observed(CONDITIONS.jobStarted, true, 'WorkspaceTuningJobStatusStarted', 'Tuning job has started'),
     observed(CONDITIONS.workspaceSucceeded, true, 'workspaceSucceeded', 'workspace succeeds'),
   ];
+}
+
+/** Machines that are gone cost nothing. */
+function priceOf({ pricePerHour, observation }: Situation, previous: WorkspaceStatus) {
+  const price = pricePerHour ?? previous.pricePerHour;
+  return price === undefined || observation?.machines.length === 0 ? {} : { pricePerHour: price };
 }
 
 /** Another training begins with nothing. */

@@ -9,7 +9,7 @@ describe('an agent pool', () => {
     const { arm, worker, claim, world } = await start();
     const one = worker();
     const wanted = claim({ nodeCount });
-    expect(await one.ensure(wanted)).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(wanted)).toMatchObject({ kind: 'acquired' });
 
     const [body] = bodies(arm);
     const { tags, nodeLabels, ...properties } = body?.properties ?? {};
@@ -37,7 +37,7 @@ describe('an agent pool', () => {
     expect(nodes.map(({ status }) => status?.allocatable?.['nvidia.com/gpu'])).toEqual(Array(nodeCount).fill('1'));
 
     // What is there already is not bought again.
-    expect(await worker().ensure(wanted)).toEqual({ kind: 'acquired' });
+    expect(await worker().ensure(wanted)).toMatchObject({ kind: 'acquired' });
     expect(arm.requestsOf('PUT')).toHaveLength(1);
     await one.release(wanted);
     arm.assertInvariants({ nothingLeft: true });
@@ -51,7 +51,7 @@ describe('an agent pool', () => {
     dead.kill();
     await expect(dying).rejects.toThrow('the worker was killed');
     const next = worker();
-    expect(await next.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await next.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(arm.requestsOf('PUT')).toHaveLength(1);
     await next.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -63,7 +63,7 @@ describe('an agent pool', () => {
       const { arm, worker, claim } = await start({ arm: { honoursIfNoneMatch } });
       const lost = arm.script.on('PUT', /agentPools/, 1).resetAfterEffect();
       const one = worker();
-      expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+      expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
       expect(lost.hits).toBe(1);
       expect(arm.requestsOf('PUT')).toHaveLength(1);
       await one.release(claim());
@@ -75,7 +75,7 @@ describe('an agent pool', () => {
     const { arm, worker, claim } = await start();
     arm.script.on('PUT', /agentPools/, 1).reset();
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(arm.requestsOf('PUT')).toHaveLength(2);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -89,7 +89,7 @@ describe('an agent pool', () => {
     dead.kill();
     await expect(dying).rejects.toThrow('the worker was killed');
     const next = worker();
-    expect(await next.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await next.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(arm.requestsOf('PUT')).toHaveLength(1);
     await next.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -99,7 +99,7 @@ describe('an agent pool', () => {
     const { arm, worker, claim } = await start({ arm: { timings: { createMs: 400 } } });
     arm.script.on('GET', /\/operations\//).answer(answers.notFound('NotFound', 'The entity was not found.'));
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
   });
@@ -115,7 +115,7 @@ describe('an agent pool', () => {
   test.each(['location', 'none'] as const)('progress is told by %s', async (operationHeader) => {
     const { arm, worker, claim } = await start({ arm: { operationHeader } });
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
   });
@@ -143,7 +143,7 @@ describe('an agent pool', () => {
     arm.addPool(name, { vmSize: A100, count: 1, nodeLabels: { 'kaito.sh/workspace': 'phi' } });
 
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     const bought = arm.pools().filter(({ origin }) => origin === 'client');
     expect(bought.map((pool) => pool.name)).not.toContain(name);
     await one.release(claim());
@@ -168,7 +168,7 @@ describe('an agent pool', () => {
     const one = worker();
     await one.ensure(claim({ nodeCount: 2 }));
     arm.script.on('PUT', /agentPools/, 1).answer(answers.preconditionFailed('the etag differs'));
-    expect(await one.ensure(claim({ nodeCount: 4 }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ nodeCount: 4 }))).toMatchObject({ kind: 'acquired' });
     const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
     expect(pool?.properties.count).toBe(4);
     expect(pool?.properties.tags).toMatchObject({ 'kaito-workspace-name': 'phi' });
@@ -190,7 +190,7 @@ describe('an agent pool', () => {
       await one.ensure(claim());
       const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
       arm.changePool(pool?.name ?? '', { provisioningState: state });
-      expect(await worker().ensure(claim())).toEqual({ kind: 'acquired' });
+      expect(await worker().ensure(claim())).toMatchObject({ kind: 'acquired' });
       expect(arm.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
       await one.release(claim());
       arm.assertInvariants({ nothingLeft: true });
@@ -206,7 +206,7 @@ describe('an agent pool', () => {
       return { ...answer, body: { ...body, properties: { ...body.properties, provisioningState: odd.shift() } } };
     });
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(odd).toEqual([]);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });

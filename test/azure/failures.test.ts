@@ -36,7 +36,7 @@ describe('what Azure does not have', () => {
     const { arm, worker, claim } = await start();
     arm.operations.on('create', /./, 1).cancels();
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true, comparable: () => '' });
   });
@@ -110,8 +110,8 @@ describe('what Azure does not have', () => {
       pool.properties.availabilityZones?.[0] === '1';
     arm.operations.on('create', inZone1).fails(failures.zonalAllocationFailed());
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
-    expect(await one.ensure(claim({}, {}, 'other'))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
+    expect(await one.ensure(claim({}, {}, 'other'))).toMatchObject({ kind: 'acquired' });
     expect(bodies(arm).map(({ properties }) => properties['availabilityZones'])).toEqual([['1'], ['2'], ['2']]);
     await one.release(claim());
     await one.release(claim({}, {}, 'other'));
@@ -122,7 +122,7 @@ describe('what Azure does not have', () => {
     const { arm, worker, claim } = await start({ configuration: { zones: ['1'] } });
     arm.operations.on('create', /./, 1).fails(failures.zonalAllocationFailed(), { nodes: 3 });
     const one = worker();
-    expect(await one.ensure(claim({ nodeCount: 4 }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ nodeCount: 4 }))).toMatchObject({ kind: 'acquired' });
     expect(bodies(arm).map(({ properties }) => properties['availabilityZones'])).toEqual([['1'], undefined]);
     const bought = arm.pools().filter(({ origin }) => origin === 'client');
     expect(bought.map(({ nodes }) => nodes.length)).toEqual([4]);
@@ -135,7 +135,7 @@ describe('what Azure does not have', () => {
     const constraints = ['Differencing (Ephemeral) Disks', 'VM Size'];
     arm.operations.on('create', /./, 1).fails(failures.overconstrained(constraints));
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(bodies(arm).map(({ properties }) => properties['osDiskType'])).toEqual([undefined, 'Managed']);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -168,7 +168,7 @@ describe('what Azure does not have', () => {
         configuration: { capacityReservations: { [H100]: group } },
       });
       const one = worker();
-      expect(await one.ensure(claim({ instanceType: H100 }))).toEqual({ kind: 'acquired' });
+      expect(await one.ensure(claim({ instanceType: H100 }))).toMatchObject({ kind: 'acquired' });
       expect(bodies(arm)[0]?.properties['capacityReservationGroupID']).toBe(group);
       expect(one.events.some((event) => event.includes('ReservationNotUsed'))).toBe(!associatesReservations);
       await one.release(claim());

@@ -17,7 +17,7 @@ describe('the plan, before anything is bought', () => {
     expect(arm.requests.every(({ method }) => method === 'GET')).toBe(true);
 
     arm.quota.set(FAMILY, { limit: 60, used: 12 });
-    expect(await one.ensure(claim({ nodeCount: 2 }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ nodeCount: 2 }))).toMatchObject({ kind: 'acquired' });
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
   });
@@ -51,7 +51,7 @@ describe('the plan, before anything is bought', () => {
       arm.script.on('GET', /\/usages$/).answer(refusal);
       arm.script.on('GET', /\/skus$/).answer(refusal);
       const one = worker();
-      expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+      expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
       await one.release(claim());
       arm.assertInvariants({ nothingLeft: true });
     },
@@ -74,7 +74,7 @@ describe('the plan, before anything is bought', () => {
     const done = one.ensure(claim());
     await arm.until('the PUT is answered', () => arm.requestsOf('PUT').some(({ status }) => status === 201));
     arm.rotateToken();
-    expect(await done).toEqual({ kind: 'acquired' });
+    expect(await done).toMatchObject({ kind: 'acquired' });
     expect(arm.requests.filter(({ status }) => status === 401)).toHaveLength(1);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -88,7 +88,7 @@ describe('the plan, before anything is bought', () => {
     await expect(worker().ensure(claim())).rejects.toMatchObject({ failure: { cause: 'Auth', remedy } });
     rule.remove();
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true, comparable: () => '' });
   });
@@ -96,18 +96,18 @@ describe('the plan, before anything is bought', () => {
   test('scenario 39: what costs more than allowed is not bought, nor what has no price', async () => {
     const { arm, worker, claim } = await start();
     arm.prices.set(A100, { regular: 3.673, spot: 1.2 });
-    const capped = (maxPricePerHour: string, more: object = {}) =>
+    const capped = (maxPricePerHour: number, more: object = {}) =>
       claim({ nodeCount: 2 }, { maxPricePerHour, ...more });
-    expect(failureOf(await worker().ensure(capped('7'))).message).toBe(
+    expect(failureOf(await worker().ensure(capped(7))).message).toBe(
       `2 × ${A100} in eastus costs 7.346 USD an hour; resource.maxPricePerHour is 7`,
     );
-    const unknown = claim({ instanceType: H100 }, { maxPricePerHour: '100' });
+    const unknown = claim({ instanceType: H100 }, { maxPricePerHour: 100 });
     expect(failureOf(await worker().ensure(unknown)).message).toContain('is not known');
     expect(arm.requestsOf('PUT')).toEqual([]);
 
     const one = worker();
-    const spotFirst = capped('3', { capacityType: 'spot-then-on-demand' });
-    expect(await one.ensure(spotFirst)).toEqual({ kind: 'acquired' });
+    const spotFirst = capped(3, { capacityType: 'spot-then-on-demand' });
+    expect(await one.ensure(spotFirst)).toMatchObject({ kind: 'acquired' });
     expect(bodies(arm)[0]?.properties['scaleSetPriority']).toBe('Spot');
     await one.release(spotFirst);
     arm.assertInvariants({ nothingLeft: true });
@@ -118,7 +118,7 @@ describe('the plan, before anything is bought', () => {
     const others = arm.pools().length;
     for (let index = others; index < 99; index += 1) arm.addPool(`np${index}`, { vmSize: A100, count: 0 });
     const one = worker();
-    expect(await one.ensure(claim({ nodeCount: 4 }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ nodeCount: 4 }))).toMatchObject({ kind: 'acquired' });
     await expect(one.ensure(claim({}, {}, 'other'))).rejects.toMatchObject({ failure: { cause: 'Quota' } });
     expect(arm.requestsOf('PUT')).toHaveLength(1);
     await one.release(claim());
@@ -133,7 +133,7 @@ describe('the plan, before anything is bought', () => {
     expect(misspelt.message).toContain('similar ones there: Standard_ND96asr_v4');
     expect(arm.requestsOf('PUT')).toEqual([]);
     const one = worker();
-    expect(await one.ensure(claim({ instanceType: A100.toLowerCase() }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ instanceType: A100.toLowerCase() }))).toMatchObject({ kind: 'acquired' });
     expect(bodies(arm)[0]?.properties['vmSize']).toBe(A100);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });

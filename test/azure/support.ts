@@ -10,8 +10,7 @@ import { openCoordinator } from '../../activities/machines/azure/coordination/op
 import type { Transport } from '../../activities/machines/azure/coordination/transport';
 import { openAzure } from '../../activities/machines/azure/open-azure';
 import { openWorld, type World } from '../../activities/observe/world';
-import type { Acquisition } from '../../activities/machines/provider';
-import type { StepContext } from '../../activities/step';
+import type { Acquisition, AcquisitionContext, FailedVariant, Sweeping } from '../../activities/machines/provider';
 import { connect, type KubernetesClient } from '../../kubernetes/client';
 import { SILENT_LOGGER as logger } from '../../kubernetes/logger';
 import { RESOURCES } from '../../kubernetes/resources';
@@ -41,8 +40,12 @@ export interface Worker {
   readonly release: (claim: Claim) => Promise<void>;
   /** Ends it as a kill would: what it waits for is given up. */
   readonly kill: () => void;
+  /** What the sweeper uses of it. */
+  readonly sweeping: Sweeping;
   readonly progress: readonly string[];
   readonly events: readonly string[];
+  /** The list of attempts. */
+  readonly failed: readonly FailedVariant[];
 }
 
 export interface Claim {
@@ -131,6 +134,7 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
       const provider = openAzure({ coordinator, world, configuration, logger, now, credential: arm.credential, tls });
       const progress: string[] = [];
       const events: string[] = [];
+      const failed: FailedVariant[] = [];
       ends.push(
         () => killed.abort(new Error('the worker was killed')),
         () => coordinator.close(),
@@ -138,16 +142,18 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
       const unused = (): never => {
         throw new Error('a provider does not write the status');
       };
-      const context: StepContext = {
+      const context: AcquisitionContext = {
         signal: killed.signal,
         progress: (message) => progress.push(message),
         event: (_, type, reason, message) => events.push(`${type} ${reason}: ${message}`),
+        failed: (attempt) => failed.push(attempt),
         tell: unused,
         follow: unused,
       };
       return {
         progress,
         events,
+        failed,
         ensure: (claim) => provider.ensure(claim, context),
         async release({ workspace: { metadata } }) {
           const { namespace, name, uid } = metadata;
@@ -174,7 +180,7 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
       return {
         workspace: { ...parsed, resource: { ...parsed.resource, ...resource } },
         candidate: {
-          provider: 'karpenter',
+          provider: 'azure',
           instanceType,
           nodeCount: 1,
           gpus: { count: 1, memoryBytes: 80 * 2 ** 30, resourceName: 'nvidia.com/gpu' },

@@ -30,7 +30,7 @@ describe('what has to be waited for', () => {
     });
     arm.script.on('PUT', /agentPools/, 1).answer(refusal());
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     const puts = arm.requestsOf('PUT');
     expect(puts.map(({ status }) => status)).toEqual([429, 201]);
     await one.release(claim());
@@ -58,7 +58,7 @@ describe('what has to be waited for', () => {
     const { arm, worker, claim } = await start();
     arm.script.on('GET', /\/operations\//, 1).answer(answers.throttled({ seconds: 1 }));
     const one = worker();
-    expect(await one.ensure(claim())).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
     expect(gaps(arm.requestsOf('GET', /\/operations\//))[0]).toBeGreaterThanOrEqual(990);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -71,7 +71,7 @@ describe('what has to be waited for', () => {
     const done = one.ensure(claim());
     await arm.until('it was refused thrice', () => arm.requestsOf('PUT').length >= 3);
     end();
-    expect(await done).toEqual({ kind: 'acquired' });
+    expect(await done).toMatchObject({ kind: 'acquired' });
     expect(one.progress.some((line) => line.includes('Another operation (Updating) is in progress'))).toBe(true);
     await one.release(claim());
     arm.assertInvariants({ nothingLeft: true });
@@ -156,7 +156,7 @@ describe('what has to be waited for', () => {
     await one.ensure(spot);
     const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
     await arm.evict(pool?.name ?? '');
-    expect(await one.ensure(spot)).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(spot)).toMatchObject({ kind: 'acquired' });
     expect(arm.pool(pool?.name ?? '')?.properties.count).toBe(1);
     await one.release(spot);
     arm.assertInvariants({ nothingLeft: true });
@@ -184,7 +184,7 @@ describe('a machine that breaks', () => {
     const before = [...(arm.pools().find(({ origin }) => origin === 'client')?.nodes ?? [])];
     await setReady(scenario, before.slice(0, 1), 'False');
     await scenario.world.until(claim().workspace.metadata, () => isNotReady(scenario, before[0]), never);
-    expect(await one.ensure(claim({ nodeCount: 6 }))).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(claim({ nodeCount: 6 }))).toMatchObject({ kind: 'acquired' });
     const after = arm.pools().find(({ origin }) => origin === 'client')?.nodes ?? [];
     expect(after).toHaveLength(6);
     expect(before.filter((name) => !after.includes(name))).toEqual(before.slice(0, 1));
@@ -208,7 +208,7 @@ describe('a machine that breaks', () => {
     await delay(1_500);
     expect(one.progress.at(-1)).toContain('so are many others');
     await setReady(scenario, before, 'True');
-    expect(await ending).toEqual({ kind: 'acquired' });
+    expect(await ending).toMatchObject({ kind: 'acquired' });
     expect(arm.pools().find(({ origin }) => origin === 'client')?.nodes).toEqual(before);
     expect(arm.requests.filter(({ method }) => method === 'DELETE' || method === 'POST')).toEqual([]);
     await one.release(claim());
@@ -303,7 +303,7 @@ describe('the release', () => {
       instanceType: 'Standard_NC48ads_A100_v4',
       gpus: { count: 2, memoryBytes: 2 ** 36, resourceName: 'nvidia.com/gpu' },
     });
-    expect(await one.ensure(larger)).toEqual({ kind: 'acquired' });
+    expect(await one.ensure(larger)).toMatchObject({ kind: 'acquired' });
     const sizes = arm
       .pools()
       .filter(({ origin }) => origin === 'client')

@@ -41,6 +41,8 @@ describe('a Workspace is created', () => {
     ['a count for inference', resource({ count: 3 })],
     ['preferred nodes', ownNodes({ preferredNodes: ['node-1', 'node-2.example.com'] })],
     ['a MIG slice of own nodes', ownNodes({ partition: { mode: 'mig', profile: '1g.10gb+me' } })],
+    ['a spot machine', resource({ capacityType: 'spot' })],
+    ['a price', resource({ capacityType: 'spot-then-on-demand', maxPricePerHour: 3.5 })],
     ['some GPUs of own nodes', ownNodes({ partition: { mode: 'accelerator', count: 2 } })],
   ];
 
@@ -239,6 +241,44 @@ describe('a Workspace is refused', () => {
       'an unknown partition mode',
       ownNodes({ partition: { mode: 'half' } }),
       byShape('resource.partition.mode: Unsupported value: "half": supported values: "mig", "accelerator"'),
+    ],
+    [
+      'a capacity type of own nodes',
+      ownNodes({ capacityType: 'spot' }),
+      byRule(
+        'resource.capacityType: Invalid value: is about machines that are bought, but resource.instanceType is not set: set it, or remove this field (own nodes are not bought)',
+      ),
+    ],
+    [
+      'a price of own nodes',
+      ownNodes({ maxPricePerHour: 2 }),
+      byRule(
+        'resource.maxPricePerHour: Invalid value: is about machines that are bought, but resource.instanceType is not set: set it, or remove this field (own nodes are not bought)',
+      ),
+    ],
+    [
+      'two capacity types',
+      resource({
+        capacityType: 'spot',
+        labelSelector: { matchLabels: { 'karpenter.sh/capacity-type': 'on-demand' } },
+      }),
+      byRule(
+        'resource.capacityType: Invalid value: says what labelSelector.matchLabels["karpenter.sh/capacity-type"] says, too: remove one of the two',
+      ),
+    ],
+    [
+      'an unknown capacity type',
+      resource({ capacityType: 'cheap' }),
+      byShape(
+        'resource.capacityType: Unsupported value: "cheap": supported values: "on-demand", "spot", "spot-then-on-demand"',
+      ),
+    ],
+    [
+      'a price of nothing',
+      resource({ maxPricePerHour: 0 }),
+      byShape(
+        'resource.maxPricePerHour: Invalid value: 0: resource.maxPricePerHour in body should be greater than or equal to 0.01',
+      ),
     ],
   ];
 

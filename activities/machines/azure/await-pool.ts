@@ -87,6 +87,7 @@ function late(name: string, allowedMs: number, operationId: string | undefined):
     failure: {
       cause: 'NotReadyInTime',
       message: `agent pool ${name} was not created within ${Math.round(allowedMs / 1_000)} s${operation}`,
+      ...(operationId !== undefined && { cloud: { code: 'PoolLate', operationID: operationId } }),
       remedy: 'Another place or size is tried; if it goes on, ask Azure’s support with the operation’s ID.',
     },
   };

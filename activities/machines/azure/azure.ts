@@ -7,9 +7,9 @@
 import type { AgentPool } from '@azure/arm-containerservice';
 import { CauseError, type Failure } from '../../../api/causes';
 import type { Workspace } from '../../../api/workspace';
-import { agentPool } from '../../../manifests/agent-pool';
+import { agentPool, type PoolVariant } from '../../../manifests/agent-pool';
 import type { StepContext } from '../../step';
-import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
+import type { Acquisition, AcquisitionContext, MachineClaim, Machines, Owner } from '../provider';
 import { reportOfPool } from './await-pool';
 import { areUsable, awaitNodes } from './await-nodes';
 import { createPool, type Purchase } from './create-pool';
@@ -17,25 +17,38 @@ import type { AzureDependencies } from './dependencies';
 import { AzureError } from './error-tree';
 import { judge, shortened, type Verdict } from './errors';
 import { phaseOf, poolsOf, variantOf } from './own-pools';
-import { checkCluster, checkSize, checkVariant } from './preflight';
+import { checkCluster, checkSize, checkVariant, priceOf } from './preflight';
 import { createRelease } from './release';
 import { removeMachine, removePool } from './remove-pool';
+import { createSweeping } from './sweep-pools';
 import { describe, nextVariant, variantsOf, type Tried } from './variants';
 import { jittered, wait } from './wait';
 import { wishesOf } from './wishes';
 
 const MOST_MESSAGE_BYTES = 1_024;
 
-export function createAzure(deps: AzureDependencies): Omit<Machines, 'name'> & { readonly name: 'azure' } {
+export function createAzure(deps: AzureDependencies): Machines {
   const release = createRelease(deps);
+  const sweeping = createSweeping(deps);
   return {
     name: 'azure',
     ensure: (claim, context) => inUsersTerms(() => ensure(deps, claim, context)),
     release: (owner, signal) => inUsersTerms(() => release(owner, signal)),
+    async pricePerHour({ workspace, candidate }, signal) {
+      // Of spot machines that may turn out to be on-demand ones, the dearer counts.
+      const priority = wishesOf(workspace).capacityType === 'spot' ? 'Spot' : 'Regular';
+      const price = await deps.market.price(candidate.instanceType, priority, signal);
+      return price && priceOf(price, candidate.nodeCount);
+    },
+    sweeping: {
+      ...sweeping,
+      owned: (signal) => inUsersTerms(() => sweeping.owned(signal)),
+      remove: (machines, context) => inUsersTerms(() => sweeping.remove(machines, context)),
+    },
   };
 }
 
-async function ensure(deps: AzureDependencies, claim: MachineClaim, context: StepContext): Promise<Acquisition> {
+async function ensure(deps: AzureDependencies, claim: MachineClaim, context: AcquisitionContext): Promise<Acquisition> {
   const { arm, configuration, now } = deps;
   const { workspace, candidate, diskGiB } = claim;
   const { signal } = context;
@@ -59,10 +72,11 @@ async function ensure(deps: AzureDependencies, claim: MachineClaim, context: Ste
   if (kept !== undefined) {
     const facts = 'failure' in size ? { instanceType: candidate.instanceType, family: '', vcpus: 0 } : size;
     const verdict = await takeOver(deps, { claim, variant: variantOf(kept), size: facts, adopted: kept }, context);
-    if (verdict === undefined) return { kind: 'acquired' };
+    if (verdict === undefined) return acquired(deps, claim, variantOf(kept), signal);
     tried.push({ variant: variantOf(kept), verdict });
   }
-  if ('failure' in size) return { kind: 'unavailable', failure: size.failure };
+  for (const one of tried) tell(one, nextVariant(variants, tried), context);
+  if ('failure' in size) return { kind: 'unavailable', failure: referred(size) };
 
   const subnetId = checkCluster(await arm.cluster(signal), pools, configuration);
   for (;;) {
@@ -70,12 +84,37 @@ async function ensure(deps: AzureDependencies, claim: MachineClaim, context: Ste
     if (variant === undefined) return { kind: 'unavailable', failure: summary(tried) };
     const purchase: Purchase = { claim, variant, size, ...(subnetId !== undefined && { subnetId }) };
     const verdict = (await plan(deps, purchase, context)) ?? (await obtain(deps, purchase, context));
-    if (verdict === undefined) return { kind: 'acquired' };
+    if (verdict === undefined) return acquired(deps, claim, variant, signal);
     tried.push({ variant, verdict });
+    tell({ variant, verdict }, nextVariant(variants, tried), context);
     if (verdict.class === 'invalid' || verdict.class === 'auth') throw new CauseError(verdict.failure);
     // What is tried again as it is may need a moment to pass.
     if (verdict.scope === 'request') await wait(jittered(configuration.pollMs), signal);
   }
+}
+
+/** A failed variant, and what comes after it, for the list of attempts. */
+function tell({ variant, verdict }: Tried, next: PoolVariant | undefined, { failed }: AcquisitionContext): void {
+  const nextAction =
+    verdict.class === 'invalid' || verdict.class === 'auth'
+      ? 'waits for a correction'
+      : next && `tries ${next.instanceType}, ${describe(next)}`;
+  failed({ variant: describe(variant), failure: referred(verdict), ...(nextAction !== undefined && { nextAction }) });
+}
+
+/** The failure with the code that it goes by. */
+function referred({ code, failure }: Verdict): Failure {
+  return { ...failure, cloud: { code, ...failure.cloud } };
+}
+
+async function acquired(
+  { market }: AzureDependencies,
+  { candidate }: MachineClaim,
+  { priority }: PoolVariant,
+  signal: AbortSignal,
+): Promise<Acquisition> {
+  const price = await market.price(candidate.instanceType, priority, signal);
+  return { kind: 'acquired', ...(price !== undefined && { pricePerHour: priceOf(price, candidate.nodeCount) }) };
 }
 
 /** Removes what an earlier candidate, plan or try left behind and is of no use now; returns the pool that is. */

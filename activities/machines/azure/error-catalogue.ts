@@ -49,7 +49,7 @@ const MEANINGS = {
   throttle: {
     class: 'throttle',
     scope: 'request',
-    cause: 'Internal',
+    cause: 'CloudApi',
     ttlMs: 0,
     remedy:
       'Nothing to do: Azure limits how often pools may be changed, and the request is made again when it allows it.',
@@ -167,7 +167,7 @@ const MEANINGS = {
   internal: {
     class: 'internal',
     scope: 'request',
-    cause: 'Internal',
+    cause: 'CloudApi',
     ttlMs: 0,
     remedy: 'Azure had an error of its own; it is tried again. The correlation ID is what Azure’s support asks for.',
   },

@@ -1,7 +1,7 @@
 /**
  * What failed, in users' terms, and what follows from it: what is tried next, and what is not worth trying for how long.
  */
-import type { Failure } from '../../../api/causes';
+import type { CloudReference, Failure } from '../../../api/causes';
 import { HOUR, meaningOf, type FailureClass, type FailureScope } from './error-catalogue';
 import { AzureError, leavesOf, type ErrorLeaf, type ErrorReport } from './error-tree';
 
@@ -30,6 +30,7 @@ export function judge(report: ErrorReport, { isSpot = false }: { readonly isSpot
     failure: {
       cause: meaning.cause,
       message: messageOf(report, code, leaf),
+      cloud: cloudReference(report, code),
       remedy: meaning.class === 'auth' ? authRemedy(leaf, meaning.remedy) : meaning.remedy,
     },
   };
@@ -65,6 +66,14 @@ function authRemedy({ message }: ErrorLeaf, otherwise: string): string {
   const [, action] = /perform action '([^']+)'/.exec(message) ?? [];
   if (action === undefined) return otherwise;
   return `Give the worker’s identity the action ${action} (docs/azure.md has the whole role); a new role takes up to ten minutes.`;
+}
+
+function cloudReference({ operationId, correlationId }: ErrorReport, code: string): CloudReference {
+  return {
+    code,
+    ...(operationId !== undefined && { operationID: operationId }),
+    ...(correlationId !== undefined && { correlationID: correlationId }),
+  };
 }
 
 function messageOf({ asked, correlationId, operationId }: ErrorReport, code: string, { message }: ErrorLeaf): string {

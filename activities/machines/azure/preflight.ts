@@ -30,7 +30,7 @@ export function checkCluster(
   const state = cluster.provisioningState ?? '';
   if (power.toLowerCase() !== 'running' || /^(deleting|stopping|stopped)$/i.test(state)) {
     throw new CauseError({
-      cause: 'Conflict',
+      cause: 'ClusterNotRunning',
       message: `cluster ${clusterName} is ${power}, ${state}: it takes no agent pools`,
       remedy: `Start the cluster (az aks start --name ${clusterName}); the Workspace goes on by itself.`,
     });
@@ -171,21 +171,26 @@ async function checkPrice(
       'size',
       scope,
       'PriceUnknown',
-      'Quota',
+      'PriceTooHigh',
       `the price of ${what} is not known, and resource.maxPricePerHour is ${most}`,
       'Remove resource.maxPricePerHour to buy at any price, or name a size with a listed price.',
     );
   }
-  const total = Math.round(price * nodeCount * 1e4) / 1e4;
+  const total = priceOf(price, nodeCount);
   if (total <= most) return undefined;
   return refusal(
     'size',
     scope,
     'PriceTooHigh',
-    'Quota',
+    'PriceTooHigh',
     `${what} costs ${total} USD an hour; resource.maxPricePerHour is ${most}`,
     'Raise resource.maxPricePerHour, or add a cheaper size to resource.instanceTypes.',
   );
+}
+
+/** Of all machines, USD an hour, without the noise of binary fractions. */
+export function priceOf(one: number, nodeCount: number): number {
+  return Math.round(one * nodeCount * 1e4) / 1e4;
 }
 
 /** Waits while others are about to use what is needed; whether they will is only known when they are done. */
@@ -248,7 +253,7 @@ function refusal(
   failureClass: FailureClass,
   scope: FailureScope,
   code: string,
-  cause: 'Quota' | 'Capacity',
+  cause: 'Quota' | 'Capacity' | 'PriceTooHigh',
   message: string,
   remedy: string,
 ): Verdict {

@@ -1,3 +1,4 @@
+import { LABEL_CAPACITY_TYPE } from '../../../api/labels';
 import type { Workspace } from '../../../api/workspace';
 import { machineFor } from '../../../manifests/node-selection';
 
@@ -10,23 +11,18 @@ export interface Wishes {
   readonly maxPricePerHour?: number;
 }
 
-type PricedResource = Workspace['resource'] & {
-  readonly capacityType?: Wishes['capacityType'];
-  readonly maxPricePerHour?: string | number;
-};
-
 /** From `resource.capacityType` and `maxPricePerHour`, and from what the selector asks of the machine itself. */
 export function wishesOf(workspace: Workspace): Wishes {
-  const { capacityType, maxPricePerHour }: PricedResource = workspace.resource;
+  const { capacityType, maxPricePerHour } = workspace.resource;
   const { requirements } = machineFor(workspace);
   const asked = (wanted: string): readonly string[] | undefined =>
     requirements.find(({ key, operator }) => key === wanted && operator === 'In')?.values;
   // Nodes carry zones as `eastus-1`.
   const zones = asked('topology.kubernetes.io/zone')?.map((zone) => zone.slice(zone.lastIndexOf('-') + 1));
-  const types = asked('karpenter.sh/capacity-type');
+  const types = asked(LABEL_CAPACITY_TYPE);
   return {
     capacityType: capacityType ?? (types?.length === 1 && types[0] === 'spot' ? 'spot' : 'on-demand'),
     ...(zones !== undefined && { zones }),
-    ...(maxPricePerHour !== undefined && { maxPricePerHour: Number(maxPricePerHour) }),
+    ...(maxPricePerHour !== undefined && { maxPricePerHour }),
   };
 }

@@ -16,6 +16,7 @@ import type { StepContext } from '../../step';
 import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
 import { failureOfVanished, overdue } from './life';
 import { instanceTypeOf, observeNodeClaims } from './observe';
+import { createSweeping } from './sweep-claims';
 
 /** How often a machine that can't become usable is bought anew before the size is given up. */
 const MOST_REPLACEMENTS = 1;
@@ -31,6 +32,7 @@ export function createKarpenter(deps: Dependencies): Machines {
     name: 'karpenter',
     ensure: (claim, context) => ensure(deps, claim, context),
     release: (owner, signal) => release(deps, owner, signal),
+    sweeping: createSweeping(deps),
   };
 }
 

@@ -25,7 +25,10 @@ test('instanceType first, then the fallbacks in their order; what is unknown is 
     instanceType: 'Standard_NC24ads_A100_v4',
     instanceTypes: ['Standard_Unheard_Of', 'Standard_NV36ads_A10_v5'],
   };
-  const { candidates, ruledOut } = findCandidates({ workspace: workspace({ resource }), model }, noNodes);
+  const { candidates, ruledOut } = findCandidates(
+    { buyer: 'karpenter', workspace: workspace({ resource }), model },
+    noNodes,
+  );
   expect(candidates.map(({ instanceType, nodeCount }) => [instanceType, nodeCount])).toEqual([
     ['Standard_NC24ads_A100_v4', 1],
     ['Standard_NV36ads_A10_v5', 1],
@@ -37,7 +40,9 @@ test('instanceType first, then the fallbacks in their order; what is unknown is 
 
 test('an unknown size alone is bad input that names the field and the value', () => {
   const resource = { labelSelector, count: 1, instanceType: 'Standard_Unheard_Of' };
-  expect(failure(() => findCandidates({ workspace: workspace({ resource }), model }, noNodes))).toMatchObject({
+  expect(
+    failure(() => findCandidates({ buyer: 'karpenter', workspace: workspace({ resource }), model }, noNodes)),
+  ).toMatchObject({
     cause: 'InvalidInput',
     message: "resource.instanceType: Standard_Unheard_Of: unknown instance type 'Standard_Unheard_Of'",
   });
@@ -45,8 +50,12 @@ test('an unknown size alone is bad input that names the field and the value', ()
 
 test('a retired size is refused on its own cloud only', () => {
   const retired = workspace({ resource: { labelSelector, count: 1, instanceType: 'Standard_NC6s_v3' } });
-  expect(findCandidates({ workspace: retired, model, cloud: 'other' }, noNodes).candidates).toHaveLength(1);
-  const refused = failure(() => findCandidates({ workspace: retired, model, cloud: 'azure' }, noNodes));
+  expect(
+    findCandidates({ buyer: 'karpenter', workspace: retired, model, cloud: 'other' }, noNodes).candidates,
+  ).toHaveLength(1);
+  const refused = failure(() =>
+    findCandidates({ buyer: 'karpenter', workspace: retired, model, cloud: 'azure' }, noNodes),
+  );
   expect(refused.cause).toBe('DoesNotFit');
   expect(refused.message).toMatch(/Standard_NC6s_v3.*retired/i);
 });
@@ -56,11 +65,11 @@ test('what does not fit is refused with its reason, and allowed to those who byp
   if (large === undefined) throw new Error('the catalogue lacks llama-3.3-70b-instruct');
   const resource = { labelSelector, count: 1, instanceType: 'Standard_NC24ads_A100_v4' };
   const need = { model: large, contextTokens: 10_000_000 };
-  expect(failure(() => findCandidates({ ...need, workspace: workspace({ resource }) }, noNodes)).cause).toBe(
-    'DoesNotFit',
-  );
+  expect(
+    failure(() => findCandidates({ buyer: 'karpenter', ...need, workspace: workspace({ resource }) }, noNodes)).cause,
+  ).toBe('DoesNotFit');
   const bypassing = workspace({ resource }, { annotations: { 'kaito.sh/bypass-resource-checks': 'true' } });
-  expect(findCandidates({ ...need, workspace: bypassing }, noNodes).candidates[0]).toMatchObject({
+  expect(findCandidates({ buyer: 'karpenter', ...need, workspace: bypassing }, noNodes).candidates[0]).toMatchObject({
     nodeCount: 1,
     layout: { tensorParallel: 1, pipelineParallel: 1 },
   });
@@ -77,7 +86,7 @@ describe('own nodes', () => {
   const named = (name: string, labels: object) => node(name, { metadata: { labels } });
 
   test('GPU facts come from NVIDIA’s labels', () => {
-    const { candidates } = findCandidates({ workspace: own, model }, () => [named('a', gpuLabels)]);
+    const { candidates } = findCandidates({ buyer: 'karpenter', workspace: own, model }, () => [named('a', gpuLabels)]);
     expect(candidates[0]).toMatchObject({
       provider: 'own-nodes',
       instanceType: '',
@@ -114,6 +123,9 @@ describe('own nodes', () => {
     ],
   ];
   test.each(troubles)('%s', (_name, nodes, cause, message) => {
-    expect(failure(() => findCandidates({ workspace: own, model }, () => nodes))).toMatchObject({ cause, message });
+    expect(failure(() => findCandidates({ buyer: 'karpenter', workspace: own, model }, () => nodes))).toMatchObject({
+      cause,
+      message,
+    });
   });
 });

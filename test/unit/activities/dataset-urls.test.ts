@@ -1,16 +1,27 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { Resolver } from 'node:dns';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { allowedHosts, isPublic } from '../../../activities/tuning/addresses';
-import { checkDatasetUrls, type DatasetUrlOptions } from '../../../activities/tuning/dataset-urls';
+import { checkDatasetUrls, type DatasetUrlOptions, type Resolve } from '../../../activities/tuning/dataset-urls';
 import { CauseError } from '../../../api/causes';
 
+/** The same table tests the program in the pods. */
+const ADDRESSES = JSON.parse(
+  readFileSync(path.join(__dirname, '../../../presets/runtime/tests/tune/addresses.json'), 'utf8'),
+) as Readonly<Record<'public' | 'notPublic', readonly string[]>>;
+
 const servers: Server[] = [];
+const sockets: Socket[] = [];
 const requests: IncomingMessage[] = [];
 
 beforeEach(() => {
   requests.length = 0;
 });
 afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.close();
   for (const server of servers.splice(0)) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -31,6 +42,34 @@ async function serve(answer: RequestListener): Promise<string> {
 /** A server whose paths have the answers given. */
 function serveStatus(status: number, headers: Record<string, string | number> = {}): Promise<string> {
   return serve((_request, response) => response.writeHead(status, headers).end());
+}
+
+/** A name server whose answer to each question is the next of `answers`, and a resolver that asks it. */
+async function serveNames(answers: readonly string[]): Promise<{ resolve: Resolve; asked: () => number }> {
+  const socket = createSocket('udp4');
+  sockets.push(socket);
+  let asked = 0;
+  socket.on('message', (question, from) => {
+    const address = answers[Math.min(asked++, answers.length - 1)] ?? '';
+    // RFC 1035: the question's number, an answer without error, one question and one answer; a pointer to its name, A, IN, no time to live.
+    const header = Buffer.from([question[0]!, question[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...address.split('.').map(Number)]);
+    const name = question.subarray(12, question.indexOf(0, 12) + 5);
+    socket.send(Buffer.concat([header, name, record]), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const resolver = new Resolver();
+  resolver.setServers([`127.0.0.1:${socket.address().port}`]);
+  return {
+    asked: () => asked,
+    resolve: (name, _options, callback) =>
+      resolver.resolve4(name, (error, found) =>
+        callback(
+          error,
+          (found ?? []).map((address) => ({ address, family: 4 })),
+        ),
+      ),
+  };
 }
 
 function check(urls: readonly string[], options: Partial<DatasetUrlOptions> = {}) {
@@ -170,6 +209,17 @@ describe('a redirect', () => {
     ['http://[::ffff:10.0.0.1]/', '::ffff:a00:1'],
     ['http://0x7f.2/', '127.0.0.2'],
     ['http://localhost:1/', 'localhost ('],
+    ['http://2852039166/latest', '169.254.169.254'],
+    ['http://0251.0376.0251.0376/latest', '169.254.169.254'],
+    ['http://0xA9FEA9FE/latest', '169.254.169.254'],
+    ['http://169.254.43518/latest', '169.254.169.254'],
+    ['http://169.254.169.254./latest', '169.254.169.254'],
+    ['http://%E2%91%A0%E2%91%A5%E2%91%A8.254.169.254/latest', '169.254.169.254'],
+    ['http://[fd00:ec2::254]/latest', 'fd00:ec2::254'],
+    ['http://[64:ff9b::a9fe:a9fe]/', '64:ff9b::a9fe:a9fe'],
+    ['http://user:pass@169.254.169.254/latest', '169.254.169.254'],
+    ['http://data.example@169.254.169.254/', '169.254.169.254'],
+    ['//169.254.169.254/latest', '169.254.169.254'],
   ])('to %s is refused without asking it', async (location, told) => {
     const host = await serveRedirect(() => location);
     const failure = await failureOf(check([`http://${host}/a.csv?sig=secret`], { allowPrivateHosts: [host] }));
@@ -179,6 +229,13 @@ describe('a redirect', () => {
     });
     expect(failure.message).toMatch(`tuning.input.urls[0]: http://${host}/a.csv: leads to ${told}`);
     expect(requests).toHaveLength(1);
+  });
+
+  test('has no login to give: neither its own, nor the user’s to another port of the same host', async () => {
+    const end = await serveStatus(200, { 'content-length': 7 });
+    const start = await serveRedirect(() => `http://other:login@${end}/end.csv`);
+    await check([`http://me:secret@${start}/start.csv`]);
+    expect(requests.at(-1)?.headers.authorization).toBeUndefined();
   });
 
   test('to a file of the machine is refused', async () => {
@@ -240,6 +297,15 @@ describe('what the user has to mend', () => {
     const urls = Array.from({ length: 7 }, (_, index) => `http://${host}/missing-${index}.csv`);
     expect((await failureOf(check(urls))).message).toMatch(/\[4\]: [^;]*; and 2 more$/);
   });
+});
+
+test('a login that can’t be read is the user’s to mend, and is not told', async () => {
+  const host = await serveStatus(200);
+  const failure = await failureOf(check([`http://me:100%zz@${host}/a.csv`]));
+  expect(failure).toMatchObject({ cause: 'InvalidInput', remedy: 'Write a % of user or password as %25.' });
+  expect(failure.message).toBe(
+    `tuning.input.urls[0]: http://${host}/a.csv: has a login that is not percent-encoded UTF-8`,
+  );
 });
 
 describe('what may mend itself', () => {
@@ -307,37 +373,54 @@ describe('private addresses', () => {
     });
   });
 
-  test.each([
-    ['8.8.8.8', true],
-    ['100.63.255.255', true],
-    ['172.32.0.1', true],
-    ['2606:4700::1', true],
-    ['::ffff:8.8.8.8', true],
-    ['64:ff9b::8.8.8.8', true],
-    ['0.0.0.0', false],
-    ['10.0.0.1', false],
-    ['100.64.0.1', false],
-    ['127.8.8.8', false],
-    ['168.63.129.16', false],
-    ['169.254.169.254', false],
-    ['172.31.255.255', false],
-    ['192.168.1.1', false],
-    ['224.0.0.1', false],
-    ['255.255.255.255', false],
-    ['::', false],
-    ['::1', false],
-    ['::ffff:127.0.0.1', false],
-    ['::ffff:a9fe:a9fe', false],
-    ['::10.0.0.1', false],
-    ['64:ff9b::10.0.0.1', false],
-    ['2001:db8::1', false],
-    ['2002:a00:1::', false],
-    ['fd00:ec2::254', false],
-    ['fe80::1', false],
-    ['ff02::1', false],
-    ['not an address', false],
-  ])('%s is public: %s', (address, expected) => {
-    expect(isPublic(address)).toBe(expected);
+  test.each(ADDRESSES.public)('%s is public', (address) => {
+    expect(isPublic(address)).toBe(true);
+  });
+
+  test.each([...ADDRESSES.notPublic, 'not an address', ''])('%s is not public', (address) => {
+    expect(isPublic(address)).toBe(false);
+  });
+
+  test('of a name that is somewhere else each time it is looked up are never connected to', async () => {
+    const outside = await serve((request, response) =>
+      response.writeHead(request.method === 'HEAD' ? 405 : 200).end('x'),
+    );
+    const port = Number(outside.split(':')[1]);
+    const dns = await serveNames(['127.0.0.1', '127.0.0.2', '127.0.0.2']);
+    // Only where the first answer leads to is allowed, as if it were public.
+    const options = { allowPrivateHosts: ['127.0.0.1/32'], resolve: dns.resolve };
+
+    const failure = await failureOf(check([`http://rebound.example:${port}/a.csv`], options));
+
+    expect(failure).toMatchObject({ cause: 'InvalidInput' });
+    expect(failure.message).toContain('leads to rebound.example (127.0.0.2), which is no public address');
+    // HEAD went to the address that was checked for it; GET was checked anew, and refused.
+    expect(requests.map(({ method, headers }) => [method, headers.host])).toEqual([
+      ['HEAD', `rebound.example:${port}`],
+    ]);
+    expect(dns.asked()).toBe(2);
+  });
+
+  test('are looked up once for each connection, which goes to the very address that was checked', async () => {
+    const host = await serveStatus(200, { 'content-length': 3 });
+    const port = host.split(':')[1];
+    const dns = await serveNames(['127.0.0.1', '127.0.0.2']);
+    const options = { allowPrivateHosts: ['127.0.0.1/32'], resolve: dns.resolve };
+    expect(await check([`http://rebound.example:${port}/a.csv`], options)).toMatchObject([{ bytes: 3 }]);
+    expect(dns.asked()).toBe(1);
+  });
+
+  test('among several of a name refuse all of it', async () => {
+    const host = await serveStatus(200);
+    const resolve: Resolve = (_name, _options, callback) =>
+      callback(null, [
+        { address: '127.0.0.1', family: 4 },
+        { address: 'fd00:ec2::254', family: 6 },
+      ]);
+    const url = `http://several.example:${host.split(':')[1]}/a.csv`;
+    const failure = await failureOf(check([url], { allowPrivateHosts: ['127.0.0.1/32'], resolve }));
+    expect(failure.message).toContain('leads to several.example (fd00:ec2::254), which is no public address');
+    expect(requests).toEqual([]);
   });
 
   test('are allowed by host, host and port, address, and network', () => {

@@ -93,6 +93,7 @@ export function owned(parts: {
     nodeClaims,
     statefulSet: parts.statefulSet,
     pods,
+    boughtNodes: nodes.filter(({ metadata }) => metadata.labels?.['kaito.sh/workspace'] !== undefined),
     nodes: () => nodes,
     jobs: [],
     nodeNamed: (name) => nodes.find(({ metadata }) => metadata.name === name),

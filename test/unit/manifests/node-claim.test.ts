@@ -15,7 +15,12 @@ function render(
     purchase: { slot: 1, instanceType: 'Standard_NC24ads_A100_v4', round: 3 },
     gpus: { count: 1, resourceName: 'nvidia.com/gpu' },
     diskGiB: 87,
-    configuration: { nodeClass: NODE_CLASS_PROFILES[profile], terminationGracePeriod: '5m', ...over },
+    configuration: {
+      buyer: 'karpenter',
+      nodeClass: NODE_CLASS_PROFILES[profile],
+      terminationGracePeriod: '5m',
+      ...over,
+    },
   });
 }
 
@@ -66,6 +71,17 @@ describe('the NodeClaim', () => {
       { key: 'karpenter.azure.com/placement-scope', operator: 'In', values: ['regional'] },
       { key: 'topology.kubernetes.io/zone', operator: 'In', values: ['eastus-1'] },
       { key: 'karpenter.sh/capacity-type', operator: 'In', values: ['spot'] },
+    ]);
+  });
+
+  it.each([
+    ['spot', ['spot']],
+    ['spot-then-on-demand', ['spot', 'on-demand']],
+  ] as const)('asks for %s machines where the Workspace does', (capacityType, values) => {
+    const { resource } = QUICK_START;
+    const { spec } = render(workspace({ ...QUICK_START, resource: { ...resource, capacityType } }), 'aws-karpenter');
+    expect(spec.requirements.filter(({ key }) => key === 'karpenter.sh/capacity-type')).toEqual([
+      { key: 'karpenter.sh/capacity-type', operator: 'In', values },
     ]);
   });
 

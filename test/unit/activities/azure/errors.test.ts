@@ -53,7 +53,7 @@ describe('what an error of Azure means', () => {
     ['other pool busy', answers.otherPoolBusy('np', 'Creating'), 'conflict', 'request', 'Conflict', 0],
     ['cluster busy', answers.clusterBusy('Updating'), 'conflict', 'request', 'Conflict', 0],
     ['a real 412', answers.preconditionFailed('the etag differs'), 'conflict', 'request', 'Conflict', 0],
-    ['throttled', answers.throttled({ seconds: 36 }), 'throttle', 'request', 'Internal', 0],
+    ['throttled', answers.throttled({ seconds: 36 }), 'throttle', 'request', 'CloudApi', 0],
     ['token expired', answers.unauthorized(), 'auth', 'request', 'Auth', 0],
     ['not allowed', answers.forbidden('a/b/write'), 'auth', 'request', 'Auth', 0],
     [
@@ -65,8 +65,8 @@ describe('what an error of Azure means', () => {
       0,
     ],
     ['bad body', answers.invalidBody('x', 'y'), 'invalid', 'request', 'InvalidInput', 0],
-    ['internal', answers.internalError(), 'internal', 'request', 'Internal', 0],
-    ['unavailable', answers.serviceUnavailable(), 'internal', 'request', 'Internal', 0],
+    ['internal', answers.internalError(), 'internal', 'request', 'CloudApi', 0],
+    ['unavailable', answers.serviceUnavailable(), 'internal', 'request', 'CloudApi', 0],
     ['words for people in braces', { status: 400, body: 'not {json}' }, 'invalid', 'request', 'InvalidInput', 0],
   ] as const)('%s', (_, refusal, expectedClass, scope, cause, ttlMs) => {
     const verdict = judged(refusal);

@@ -1,0 +1,49 @@
+/** What the schema of environment variables is made of. */
+import { msToNumber } from '@temporalio/common/lib/time';
+import { z } from 'zod';
+
+export const duration = (description: string, byDefault: string) =>
+  z
+    .string()
+    .default(byDefault)
+    .transform((text, context) => {
+      const ms = msOf(text);
+      if (ms !== undefined) return ms;
+      context.addIssue({ code: 'custom', message: `'${text}' is no duration; write for example 90s, 10m or 2h` });
+      return z.NEVER;
+    })
+    .meta({ description, default: byDefault });
+
+function msOf(text: string): number | undefined {
+  try {
+    const ms = msToNumber(text);
+    return ms > 0 ? ms : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const list = (description: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    )
+    .meta({ description, default: '' });
+
+export const text = (description: string, byDefault?: string) =>
+  byDefault === undefined
+    ? z.string().min(1).optional().meta({ description })
+    : z.string().min(1).default(byDefault).meta({ description, default: byDefault });
+
+export const count = (description: string, byDefault: number, least = 1) =>
+  z.coerce
+    .number()
+    .int()
+    .min(least)
+    .default(byDefault)
+    .meta({ description, default: String(byDefault) });
