@@ -2,7 +2,7 @@
  * Asks the addresses of a dataset what they hold, before a machine is bought for it: as far as that can be told without downloading. Nothing
  * of a URL's query or credentials gets into a message.
  */
-import { lookup } from 'node:dns';
+import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
 import { CauseError, type Cause } from '../../api/causes';
@@ -14,7 +14,16 @@ export interface DatasetUrlOptions {
   readonly allowPrivateHosts: readonly string[];
   /** Time for each request, milliseconds; 30,000 unless given. */
   readonly timeoutMs?: number;
+  /** Finds the addresses of a name, all of them, as `dns.lookup` with `all: true` does; the machine's own resolver unless given. */
+  readonly resolve?: Resolve;
 }
+
+/** Calls back with every address of a name. */
+export type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
 
 /** A file of the dataset, as far as its server tells. */
 export interface DatasetFile {
@@ -95,6 +104,7 @@ interface Asked {
   readonly allowed: AllowedHosts;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  readonly resolve: Resolve;
 }
 
 async function checkUrl(
@@ -106,7 +116,14 @@ async function checkUrl(
   const url = URL.parse(text);
   if (url === null || !isWeb(url)) throw failure('InvalidInput', `${field}: is no http or https address`);
   const shown = `${url.origin}${url.pathname}`;
-  const asked = { field, shown, allowed, signal: options.signal, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS };
+  const asked = {
+    field,
+    shown,
+    allowed,
+    signal: options.signal,
+    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    resolve: options.resolve ?? lookup,
+  };
 
   const head = await follow('HEAD', url, asked);
   // Some servers say 0 in answer to every HEAD.
@@ -155,7 +172,9 @@ function judge({ status, bytes, contentType }: Answer, asked: Asked): void {
 async function follow(method: 'HEAD' | 'GET', start: URL, asked: Asked): Promise<Answer> {
   let url = start;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const { answer, location } = await ask(method, url, sameOrigin(start, url) ? start : undefined, asked);
+    // The login is for the server that the user wrote it for; what a redirect has of its own is nobody's to send.
+    const login = sameOrigin(start, url) ? loginOf(start, asked) : undefined;
+    const { answer, location } = await ask(method, url, login, asked);
     if (location === undefined) return answer;
     const next = URL.parse(location, url.href);
     if (next === null || !isWeb(next)) throw wrong(asked, 'is redirected to what is no http or https address');
@@ -168,7 +187,7 @@ async function follow(method: 'HEAD' | 'GET', start: URL, asked: Asked): Promise
 async function ask(
   method: 'HEAD' | 'GET',
   url: URL,
-  login: URL | undefined,
+  login: string | undefined,
   asked: Asked,
 ): Promise<{ readonly answer: Answer; readonly location?: string }> {
   const host = hostOf(url);
@@ -179,7 +198,7 @@ async function ask(
   const refusal = isIP(host) === 0 ? undefined : check(host);
   if (refusal !== undefined) throw refusal;
 
-  const agent = new Agent({ connect: { lookup: checkedLookup(check), timeout: asked.timeoutMs } });
+  const agent = new Agent({ connect: { lookup: checkedLookup(asked.resolve, check), timeout: asked.timeoutMs } });
   const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(asked.timeoutMs)]);
   try {
     const response = await agent.request({
@@ -190,7 +209,7 @@ async function ask(
         'accept-encoding': 'identity',
         'user-agent': 'kaito-temporal',
         ...(method === 'GET' && { range: 'bytes=0-0' }),
-        ...(login !== undefined && login.username !== '' && { authorization: basic(login) }),
+        ...(login !== undefined && { authorization: login }),
       },
       signal,
     });
@@ -208,9 +227,9 @@ async function ask(
 }
 
 /** Resolves a name and refuses it if any of its addresses is refused: what is connected to is what was checked. */
-function checkedLookup(check: (address: string) => CauseError | undefined): LookupFunction {
+function checkedLookup(resolve: Resolve, check: (address: string) => CauseError | undefined): LookupFunction {
   return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
       const refusal = error ?? addresses.map(({ address }) => check(address)).find((found) => found !== undefined);
       const [first] = addresses ?? [];
       if (refusal !== undefined || first === undefined) callback(refusal ?? new Error('no address'), '');
@@ -257,9 +276,15 @@ function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
-function basic({ username, password }: URL): string {
-  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(text).toString('base64')}`;
+/** The header for the login in an address; undefined where it has none. */
+function loginOf({ username, password }: URL, asked: Asked): string | undefined {
+  if (username === '') return undefined;
+  try {
+    const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return `Basic ${Buffer.from(text).toString('base64')}`;
+  } catch {
+    throw wrong(asked, 'has a login that is not percent-encoded UTF-8', 'Write a % of user or password as %25.');
+  }
 }
 
 /** By shape, not by class: a connection that was tried at several addresses fails with an error without a message of its own. */

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,38 +13,27 @@ import pytest
 from kaito_runtime.outcome import RuntimeFailure
 from kaito_runtime.tune.addresses import PrivateHosts, is_public, resolve
 
+ADDRESSES = json.loads((Path(__file__).parent / "addresses.json").read_text(encoding="utf-8"))
+"""The same table tests the worker."""
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "168.63.129.16",
-        "100.64.0.1",
-        "0.0.0.0",  # noqa: S104
-        "224.0.0.1",
-        "255.255.255.255",
-        "::1",
-        "::",
-        "fe80::1",
-        "fd00::1",
-        "fec0::1",
-        "ff02::1",
-        "::ffff:127.0.0.1",
-        "64:ff9b::a9fe:a9fe",
-        "2002:7f00:1::",
-    ],
-)
+
+@pytest.mark.parametrize("address", ADDRESSES["notPublic"])
 def test_what_is_inside_is_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+@pytest.mark.parametrize("address", ADDRESSES["public"])
 def test_what_is_outside_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["2852039166", "0251.0376.0251.0376", "0xA9FEA9FE", "169.254.43518", "0xa9.254.0251.254"],
+)
+def test_a_number_in_another_notation_is_the_address_that_it_means(host: str) -> None:
+    with pytest.raises(RuntimeFailure, match=r"is 169\.254\.169\.254, a private address"):
+        resolve(host, 80, PrivateHosts(frozenset(), ()))
 
 
 def test_one_private_address_among_several_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
+import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,13 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with server_beside() as made:
+        monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", f"127.0.0.1:{made.port}")
+        yield made
+
+
+@contextmanager
+def server_beside() -> Iterator[Server]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -50,7 +60,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         made = Server(httpd.server_address[1])
-        monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", f"127.0.0.1:{made.port}")
         thread = threading.Thread(target=httpd.serve_forever, daemon=True)
         thread.start()
         yield made
@@ -175,10 +184,93 @@ def test_redirects_are_followed_to_allowed_addresses_only(server: Server, tmp_pa
         failure = refusal(server, tmp_path / str(number))
         assert (failure.cause, failure.retryable) == ("InvalidInput", False)
         assert "a private address" in failure.message
+    for number, target in enumerate(("http://[::1", "http://a..b/", "http://127.0.0.1:99999/", "http://x\u2100y/")):
+        server.answers = [status(302, Location=target.encode().decode("latin-1"))]
+        failure = refusal(server, tmp_path / f"odd-{number}")
+        assert (failure.cause, failure.retryable) == ("InvalidInput", False)
     server.answers = [status(302, Location="file:///etc/passwd")]
     assert "no http or https address" in refusal(server, tmp_path / "file").message
     server.answers = [status(302, Location="/again")] * 10
     assert "redirects more than 5 times" in refusal(server, tmp_path / "loop").message
+
+
+def authorizations(server: Server) -> list[str | None]:
+    return [{k.lower(): v for k, v in headers.items()}.get("authorization") for _, headers in server.requests]
+
+
+def test_a_login_is_decoded_and_stays_with_its_server(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = "Basic " + base64.b64encode("me:p@ss ü".encode()).decode()
+    url = f"http://me:p%40ss%20%C3%BC@127.0.0.1:{server.port}/rows.jsonl"
+
+    server.answers = [status(302, Location=server.url("/other"))]
+    download_all([url], tmp_path / "same")
+    assert authorizations(server) == [login, login]
+
+    server.requests.clear()
+    with server_beside() as other:
+        allow = f"127.0.0.1:{server.port},127.0.0.1:{other.port}"
+        monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", allow)
+        server.answers = [status(302, Location=f"http://its:own@127.0.0.1:{other.port}/rows.jsonl")]
+        download_all([url], tmp_path / "other")
+    assert authorizations(server) == [login]
+    assert authorizations(other) == [None]
+
+    with pytest.raises(RuntimeFailure, match="a login that is not percent-encoded") as caught:
+        download_all([f"http://me:%ff@127.0.0.1:{server.port}/rows.jsonl"], tmp_path / "wrong")
+    assert "%ff" not in caught.value.message
+
+
+def rebinding(monkeypatch: pytest.MonkeyPatch, name: str, *answers: str) -> list[str]:
+    """`name` is at the next of `answers` each time that it is looked up; returns what was answered."""
+    given: list[str] = []
+    real = socket.getaddrinfo
+
+    def lookup(host: Any, port: Any, *arguments: Any, **named: Any) -> Any:
+        if host != name:
+            return real(host, port, *arguments, **named)
+        given.append(answers[min(len(given), len(answers) - 1)])
+        return real(given[-1], port, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return given
+
+
+def test_a_name_is_looked_up_once_and_connected_to_where_it_was_checked(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the first answer were public: only that address is allowed, not the name.
+    monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", "127.0.0.1/32")
+    given = rebinding(monkeypatch, "rebound.example", "127.0.0.1", "127.0.0.2")
+    files = download_all([f"http://rebound.example:{server.port}/rows.jsonl"], tmp_path)
+    assert files[0].read_bytes() == BODY
+    assert given == ["127.0.0.1"]
+    assert server.requests[0][1]["Host"] == f"rebound.example:{server.port}"
+
+
+def test_a_name_that_moves_inside_is_refused_at_the_next_hop_and_the_next_try(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", "127.0.0.1/32")
+    for number, first in enumerate((status(302, Location="/other"), status(503))):
+        server.answers = [first]
+        server.requests.clear()
+        rebinding(monkeypatch, "rebound.example", "127.0.0.1", "169.254.169.254")
+        with pytest.raises(RuntimeFailure, match=r"rebound\.example is 169\.254\.169\.254, a private address"):
+            download_all(
+                [f"http://rebound.example:{server.port}/rows.jsonl"], tmp_path / str(number), pause=lambda _: None
+            )
+        assert len(server.requests) == 1
+        monkeypatch.undo()
+        monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", "127.0.0.1/32")
+
+
+def test_a_name_may_end_with_a_dot(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", f"store.example:{server.port}")
+    rebinding(monkeypatch, "store.example", "127.0.0.1")
+    download_all([f"http://store.example.:{server.port}/rows.jsonl"], tmp_path)
+    assert server.requests[0][1]["Host"] == f"store.example:{server.port}"
 
 
 def test_a_private_address_is_refused_unless_listed(

@@ -1,7 +1,8 @@
 """Which addresses a dataset may be fetched from.
 
 A URL in a Workspace makes this pod connect somewhere. Whoever may write Workspaces must not reach the cloud's metadata
-service or the cluster's inside by that, not even by a redirect or by a name that resolves to such an address.
+service or the cluster's inside by that, not even by a redirect or by a name that resolves to such an address. The
+worker holds the same rules (activities/tuning/addresses.ts); one table of examples tests both.
 """
 
 from __future__ import annotations
@@ -19,10 +20,36 @@ ALLOWED_HOSTS = "KAITO_DATASET_PRIVATE_HOSTS"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_NOT_PUBLIC_IPV4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        # Azure's wire server: public by its number, but it answers virtual machines only, with their configuration.
+        "168.63.129.16/32",
+    )
+)
+"""Ranges of IANA's special-purpose registries that are not reachable for everybody. Listed rather than asked of the
+library, whose lists differ from one Python to the next."""
+
+_ASSIGNED_IPV6 = ipaddress.IPv6Network("2000::/3")
+"""The only range that is assigned for public use."""
+_NOT_PUBLIC_IPV6 = tuple(
+    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_SHARED = ipaddress.IPv4Network("100.64.0.0/10")
-_AZURE_WIRE_SERVER = ipaddress.IPv4Address("168.63.129.16")
-"""Public by its number, but answers Azure's virtual machines only, with their configuration."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +103,11 @@ def resolve(host: str, port: int, allowed: PrivateHosts) -> Sequence[str]:
 
 def is_public(address: Address) -> bool:
     """Reachable for everybody: not loopback, link-local (metadata services), private, shared, multicast or reserved."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.teredo is not None:
-            return False
-        return address.is_global and not address.is_multicast and not address.is_site_local
-    if address == _AZURE_WIRE_SERVER or address in _SHARED:
-        return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _NOT_PUBLIC_IPV4)
+    inner = address.ipv4_mapped
+    if address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(inner)
+    return address in _ASSIGNED_IPV6 and not any(address in network for network in _NOT_PUBLIC_IPV6)
