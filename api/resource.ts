@@ -1,6 +1,16 @@
 import type { z } from 'zod';
 import { LABEL_CAPACITY_TYPE, RESERVED_SELECTOR_KEYS } from './labels';
-import { immutable, isSize, LABEL_KEY, LABEL_VALUE, literal, literals, matches, MIG_PROFILE } from './patterns';
+import {
+  immutable,
+  isNodeName,
+  isSize,
+  LABEL_KEY,
+  LABEL_VALUE,
+  literal,
+  literals,
+  matches,
+  MIG_PROFILE,
+} from './patterns';
 import { decimal, int32, list, object, oneOf, stringMap, text } from './schema';
 
 const isLabelValue = matches(
@@ -114,13 +124,11 @@ export const resourceSchema = object(
       description:
         'How machines are bought. Spot machines are cheaper, and may be taken away at any moment. Unset means on-demand, or what the label karpenter.sh/capacity-type in labelSelector says. Counts for what is bought from now on.',
     }).optional(),
-    maxPricePerHour: decimal(
-      {
-        description:
-          'Most that all machines of the Workspace may cost, USD an hour by the cloud’s public list. A size whose price is higher, or not known, is not bought. Counts for what is bought from now on.',
-      },
-      0.01,
-    ).optional(),
+    maxPricePerHour: decimal({
+      description:
+        'Most that all machines of the Workspace may cost, USD an hour by the cloud’s public list. A size whose price is higher, or not known, is not bought. Counts for what is bought from now on.',
+      rules: [{ rule: 'self > 0.0', message: 'must be more than 0: remove it to buy at any price' }],
+    }).optional(),
     count: int32(
       {
         description: 'Number of nodes for inference.template. Immutable.',
@@ -129,7 +137,7 @@ export const resourceSchema = object(
       },
       1,
     ).default(1),
-    preferredNodes: list(text({ maxLength: 253, description: 'Node name.' }), {
+    preferredNodes: list(text({ maxLength: 253, description: 'Node name.', rules: [isNodeName] }), {
       maxItems: 100,
       description: 'Own nodes to use before others that match.',
     }).optional(),

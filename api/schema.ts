@@ -91,9 +91,9 @@ export function oneOf<const T extends readonly [string, ...string[]]>(values: T,
   return z.enum(values).meta(metadataOf(facts));
 }
 
-/** A decimal. */
-export function decimal(facts: Facts, minimum: number) {
-  return z.number().min(minimum).meta(metadataOf(facts));
+/** A decimal. Bounds are rules: the API server compares whole numbers with truncated bounds. */
+export function decimal(facts: Facts) {
+  return z.number().meta(metadataOf(facts));
 }
 
 /** An integer of 32 bits. */

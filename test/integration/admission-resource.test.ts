@@ -276,9 +276,7 @@ describe('a Workspace is refused', () => {
     [
       'a price of nothing',
       resource({ maxPricePerHour: 0 }),
-      byShape(
-        'resource.maxPricePerHour: Invalid value: 0: resource.maxPricePerHour in body should be greater than or equal to 0.01',
-      ),
+      byRule('resource.maxPricePerHour: Invalid value: 0: must be more than 0: remove it to buy at any price'),
     ],
   ];
 

@@ -26,7 +26,10 @@ test('a cluster that is named is released from, and bought in where that is aske
 
 test('reserved capacity is named by size', () => {
   const id = '/subscriptions/S/resourceGroups/g/providers/Microsoft.Compute/capacityReservationGroups/r';
-  const { azure } = readConfiguration({ ...place, KAITO_AZURE_CAPACITY_RESERVATIONS: `Standard_NC24ads_A100_v4=${id}` });
+  const { azure } = readConfiguration({
+    ...place,
+    KAITO_AZURE_CAPACITY_RESERVATIONS: `Standard_NC24ads_A100_v4=${id}`,
+  });
   expect(azure?.capacityReservations).toEqual({ Standard_NC24ads_A100_v4: id });
   expect(() => readConfiguration({ ...place, KAITO_AZURE_CAPACITY_RESERVATIONS: 'r' })).toThrow(
     /KAITO_AZURE_CAPACITY_RESERVATIONS\S*: 'r' is not SIZE=RESOURCE-ID/,
