@@ -150,9 +150,11 @@ async function start({ arm: armOptions, configuration: over }: ScenarioOptions =
         tell: unused,
         follow: unused,
       };
+      if (provider.sweeping === undefined) throw new Error('pools can be swept');
       return {
         progress,
         events,
+        sweeping: provider.sweeping,
         failed,
         ensure: (claim) => provider.ensure(claim, context),
         async release({ workspace: { metadata } }) {

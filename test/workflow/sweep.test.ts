@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto';
+
+import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+
+import { isWorkflowRunning, scheduleSweeps } from '../../activities/sweep/schedule';
+import {
+  sweepScheduleIdOf,
+  type Found,
+  type FoundOrphan,
+  type Orphan,
+  type ReleaseOrphanOutcome,
+  type SweepActivities,
+  type SweepReport,
+} from '../../api/sweep';
+import { bundleWorkflows } from '../../workers/product';
+import { useTemporal } from '../environment';
+import { until } from './harness';
+
+let connection: Connection;
+let native: NativeConnection;
+let workflowBundle: WorkflowBundleWithSourceMap;
+const { address, namespace } = useTemporal();
+
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  connection = await Connection.connect({ address });
+  native = await NativeConnection.connect({ address });
+  workflowBundle = await bundleWorkflows();
+}, 120_000);
+afterAll(async () => {
+  await connection.close();
+  await native.close();
+});
+
+function orphan(name: string): FoundOrphan {
+  const workspace = { namespace: 'team', name: 'phi', uid: 'dead' };
+  return {
+    provider: 'karpenter',
+    kind: 'NodeClaim',
+    name,
+    identity: name,
+    workspace,
+    instanceType: 'A100',
+    count: 1,
+    isSpot: false,
+  };
+}
+
+/** The sweeper's activities as a test has them in its hands. */
+class FakeSweep {
+  orphans: readonly FoundOrphan[] = [];
+  /** What looking, or releasing, throws. */
+  lookFails: string | undefined;
+  releaseFails: string | undefined;
+  looks = 0;
+  readonly released: string[] = [];
+  readonly reports: (readonly string[])[] = [];
+
+  readonly activities: SweepActivities = {
+    findOrphans: async (): Promise<Found> => {
+      this.looks += 1;
+      if (this.lookFails !== undefined) throw ApplicationFailure.nonRetryable(this.lookFails);
+      return { owned: 7, orphans: this.orphans };
+    },
+    reportOrphans: async ({ orphans }) => {
+      this.reports.push(orphans.map(({ name }) => name));
+    },
+    releaseOrphan: async ({ name }): Promise<ReleaseOrphanOutcome> => {
+      if (this.releaseFails !== undefined) throw ApplicationFailure.nonRetryable(this.releaseFails);
+      this.released.push(name);
+      this.orphans = this.orphans.filter((one) => one.name !== name);
+      return { kind: 'released' };
+    },
+  };
+}
+
+interface Sweeper {
+  readonly fake: FakeSweep;
+  readonly client: Client;
+  readonly clusterId: string;
+  /** One sweep, begun by hand; how it ended. */
+  readonly sweep: () => Promise<SweepReport>;
+  readonly schedule: (over?: { intervalMs?: number; graceMs?: number }) => Promise<void>;
+}
+
+/** Runs `test` with a schedule and a worker of its own. By itself the schedule begins nothing within a test, unless told to. */
+async function onCluster(test: (sweeper: Sweeper) => Promise<void>): Promise<void> {
+  const clusterId = `cluster-${randomUUID().slice(0, 8)}`;
+  const taskQueue = `sweep-${clusterId}`;
+  const client = new Client({ connection, namespace });
+  const fake = new FakeSweep();
+  const handle = client.schedule.getHandle(sweepScheduleIdOf(clusterId));
+  const worker = await Worker.create({
+    connection: native,
+    namespace,
+    taskQueue,
+    workflowBundle,
+    activities: fake.activities,
+    workflowThreadPoolSize: 1,
+  });
+  await worker.runUntil(async () => {
+    const schedule: Sweeper['schedule'] = ({ intervalMs = 24 * 3_600_000, graceMs = 0 } = {}) =>
+      scheduleSweeps(client, { clusterId, taskQueue, intervalMs, graceMs });
+    try {
+      await schedule();
+      await test({
+        fake,
+        client,
+        clusterId,
+        schedule,
+        async sweep() {
+          const before = (await handle.describe()).info.numActionsTaken;
+          await handle.trigger(ScheduleOverlapPolicy.SKIP);
+          await until('the sweep has begun and ended', async () => {
+            const { info } = await handle.describe();
+            return info.numActionsTaken > before && info.runningActions.length === 0;
+          });
+          const { action } = (await handle.describe()).info.recentActions.at(-1) ?? {};
+          if (action?.type !== 'startWorkflow') throw new Error('the schedule began nothing');
+          return client.workflow.getHandle(action.workflow.workflowId).result() as Promise<SweepReport>;
+        },
+      });
+    } finally {
+      await handle.delete();
+    }
+  });
+}
+
+test('an orphan is told when it is seen, and released when it is seen again', async () => {
+  await onCluster(async ({ fake, sweep }) => {
+    fake.orphans = [orphan('a')];
+    const first = await sweep();
+    expect(first).toMatchObject({ owned: 7, released: [], orphans: [{ name: 'a' }] });
+    expect(fake.released).toEqual([]);
+    expect(fake.reports).toEqual([['a']]);
+
+    const second = await sweep();
+    expect(second).toMatchObject({ released: [{ name: 'a', firstSeenTime: first.time }], orphans: [] });
+    expect(fake.released).toEqual(['a']);
+    expect(fake.reports.at(-1)).toEqual([]);
+  });
+});
+
+test('the grace counts from the first look, over sweeps and over a change of the schedule', async () => {
+  await onCluster(async ({ fake, sweep, schedule }) => {
+    fake.orphans = [orphan('a')];
+    await schedule({ graceMs: 3_600_000 });
+    const { time } = await sweep();
+    expect((await sweep()).orphans).toMatchObject([{ name: 'a', firstSeenTime: time }]);
+    expect(fake.released).toEqual([]);
+    // A worker starts with another grace: what is remembered stays.
+    await schedule({ graceMs: 1 });
+    expect((await sweep()).released).toMatchObject([{ name: 'a', firstSeenTime: time }]);
+  });
+});
+
+test('what is no orphan in between begins anew', async () => {
+  await onCluster(async ({ fake, sweep }) => {
+    fake.orphans = [orphan('a')];
+    await sweep();
+    fake.orphans = [];
+    await sweep();
+    fake.orphans = [orphan('a')];
+    await sweep();
+    expect(fake.released).toEqual([]);
+  });
+});
+
+test('a look that fails releases nothing and forgets nothing', async () => {
+  await onCluster(async ({ fake, sweep }) => {
+    fake.orphans = [orphan('a')];
+    await sweep();
+    fake.lookFails = 'page 2 of the pools can not be had';
+    await expect(sweep()).rejects.toMatchObject({ cause: { cause: { message: fake.lookFails } } });
+    expect(fake.released).toEqual([]);
+    fake.lookFails = undefined;
+    expect((await sweep()).released).toMatchObject([{ name: 'a' }]);
+  });
+});
+
+test('a release that fails keeps no other from it, is told, and is tried again', async () => {
+  await onCluster(async ({ fake, sweep }) => {
+    fake.orphans = Array.from({ length: 7 }, (_, index) => orphan(`o${index}`));
+    const { time } = await sweep();
+    fake.releaseFails = 'the identity may not delete';
+    const failed: readonly Orphan[] = (await sweep()).orphans;
+    expect(failed).toHaveLength(7);
+    expect(new Set(failed.map(({ failure }) => failure))).toEqual(new Set([fake.releaseFails]));
+    expect(new Set(failed.map(({ firstSeenTime }) => firstSeenTime))).toEqual(new Set([time]));
+    fake.releaseFails = undefined;
+    expect((await sweep()).released).toHaveLength(7);
+  });
+});
+
+test('the schedule sweeps by itself, and any worker may set it up again', async () => {
+  await onCluster(async ({ fake, schedule }) => {
+    fake.orphans = [orphan('a')];
+    await schedule({ intervalMs: 1_000 });
+    await schedule({ intervalMs: 1_000 });
+    await until('the orphan is released', () => fake.released.length > 0);
+    expect(fake.released).toEqual(['a']);
+    expect(fake.looks).toBeGreaterThanOrEqual(2);
+  });
+});
+
+test('a schedule that was paused stays paused when a worker starts', async () => {
+  await onCluster(async ({ client, clusterId, schedule }) => {
+    const handle = client.schedule.getHandle(sweepScheduleIdOf(clusterId));
+    await handle.pause('looking into it');
+    await schedule();
+    expect((await handle.describe()).state).toMatchObject({ paused: true, note: 'looking into it' });
+  });
+});
+
+test('whether a workflow runs is told by the server', async () => {
+  await onCluster(async ({ client }) => {
+    const ref = { namespace: 'team', name: `phi-${randomUUID().slice(0, 8)}` };
+    expect(await isWorkflowRunning(client, ref)).toBe(false);
+    const handle = await client.workflow.start('workspace', {
+      workflowId: `workspace/${ref.namespace}/${ref.name}`,
+      taskQueue: 'nobody',
+      args: [ref],
+    });
+    expect(await isWorkflowRunning(client, ref)).toBe(true);
+    await handle.terminate();
+    expect(await isWorkflowRunning(client, ref)).toBe(false);
+  });
+});
