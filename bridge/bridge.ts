@@ -9,10 +9,12 @@ import type { World } from '../activities/observe/world';
 import { Cache } from '../kubernetes/cache';
 import type { KubernetesClient } from '../kubernetes/client';
 import { isNotFound } from '../kubernetes/errors';
+import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
 import { RESOURCES, keyOf } from '../kubernetes/resources';
 import { WorkQueue } from '../kubernetes/work-queue';
+import { createStuckTeller } from './stuck';
 import { configOf, whyLook } from './why-look';
 import type { Workflows } from './workflows';
 
@@ -47,6 +49,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const told = new Map<string, Told>();
   const differs = new Map<string, { fingerprint: string; since: number }>();
   const editedServices = new Set<string>();
+  const events = new EventRecorder(client, { logger });
+  const tellStuck = createStuckTeller({ world, workflows, events, logger });
 
   const configMaps = new Cache<KubernetesObject>(client, {
     resource: RESOURCES.configMaps,
@@ -199,6 +203,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       if (world.workspace(ref) !== undefined) continue;
       await workflows.signalIfRunning(ref, { uid: '', generation: 0, reason: 'gone' });
     }
+    await tellStuck();
   }
 
   let resyncing: Promise<void> = Promise.resolve();
@@ -215,6 +220,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       clearInterval(timer);
       for (const end of ends) end();
       await Promise.all([queue.stop(), configMaps.stop(), resyncing]);
+      await events.stop();
     },
   };
 }

@@ -11,6 +11,14 @@ export interface Workflows {
   signalIfRunning(ref: WorkspaceRef, look: Look): Promise<void>;
   /** Keys (`namespace/name`) of the Workspaces that have a running workflow, as far as Temporal's visibility knows. */
   running(): Promise<ReadonlySet<string>>;
+  /** Workspaces whose workflow's tasks keep failing, as far as the server tells (docs/upgrade.md). */
+  stuck(): Promise<readonly StuckWorkflow[]>;
+}
+
+export interface StuckWorkflow {
+  readonly ref: WorkspaceRef;
+  /** In Temporal's words. */
+  readonly why: string;
 }
 
 const PAGE = 1_000;
@@ -18,9 +26,14 @@ const PAGE = 1_000;
 const namespaceKey = defineSearchAttributeKey('KaitoNamespace', 'KEYWORD');
 const presetKey = defineSearchAttributeKey('KaitoPreset', 'KEYWORD');
 const instanceTypeKey = defineSearchAttributeKey('KaitoInstanceType', 'KEYWORD');
+const problemsKey = defineSearchAttributeKey('TemporalReportedProblems', 'KEYWORD_LIST');
 const phaseKey = defineSearchAttributeKey('KaitoPhase', 'KEYWORD');
 
+/** gRPC's INVALID_ARGUMENT. */
+const INVALID_ARGUMENT = 3;
+
 export function createWorkflows(client: Client, taskQueue: string): Workflows {
+  let tellsProblems = true;
   return {
     async signalWithStart(workspace, look) {
       const { namespace, name } = workspace.metadata;
@@ -59,5 +72,27 @@ export function createWorkflows(client: Client, taskQueue: string): Workflows {
       }
       return keys;
     },
+    async stuck() {
+      if (!tellsProblems) return [];
+      const query = `WorkflowType = '${WORKSPACE_WORKFLOW}' AND ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL`;
+      const stuck: StuckWorkflow[] = [];
+      try {
+        for await (const { workflowId, typedSearchAttributes } of client.workflow.list({ query, pageSize: PAGE })) {
+          const ref = refOf(workflowId);
+          const problems = typedSearchAttributes.get(problemsKey) ?? [];
+          if (ref !== undefined) stuck.push({ ref, why: problems.join(', ') });
+        }
+      } catch (error) {
+        // Servers before 1.30 have no such attribute, and no other word for it that could be asked for all workflows at once.
+        if (codeOf(error) !== INVALID_ARGUMENT) throw error;
+        tellsProblems = false;
+      }
+      return stuck;
+    },
   };
+}
+
+function codeOf(error: unknown): unknown {
+  const { code, cause } = error as { readonly code?: unknown; readonly cause?: unknown };
+  return code ?? (cause === undefined ? undefined : codeOf(cause));
 }

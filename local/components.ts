@@ -208,6 +208,8 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       '--log-level=warn',
       // A worker gets the activity that its workflow task scheduled with the answer, without a detour through matching.
       '--dynamic-config-value=system.enableActivityEagerExecution=true',
+      // Workflows whose tasks fail can be found; the bridge tells of them.
+      '--dynamic-config-value=system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2',
       ...(parts.temporal === 'file' ? [`--db-filename=${paths(dir).temporalDatabase}`] : []),
     ],
     isReady: () => answers(`http://${LOOPBACK}:${ports.temporalHttp}/api/v1/namespaces/default`),

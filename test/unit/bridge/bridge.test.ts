@@ -2,7 +2,7 @@ import { openWorld, type World } from '../../../activities/observe/world';
 import type { Look } from '../../../api/workflow';
 import type { Workspace } from '../../../api/workspace';
 import { startBridge, type Bridge } from '../../../bridge/bridge';
-import type { Workflows } from '../../../bridge/workflows';
+import type { StuckWorkflow, Workflows } from '../../../bridge/workflows';
 import { eventually, RecordingLogger, startFakeCluster, type FakeCluster } from '../../fakes/apiserver/harness';
 import { workspace } from '../activities/objects';
 
@@ -15,6 +15,7 @@ class RecordedWorkflows implements Workflows {
   readonly toRunning: string[] = [];
   keys = new Set<string>();
   failures = 0;
+  stuckOnes: readonly StuckWorkflow[] = [];
 
   signalWithStart({ metadata }: Workspace, look: Look): Promise<void> {
     if (this.failures > 0) {
@@ -33,6 +34,10 @@ class RecordedWorkflows implements Workflows {
 
   running(): Promise<ReadonlySet<string>> {
     return Promise.resolve(new Set(this.keys));
+  }
+
+  stuck(): Promise<readonly StuckWorkflow[]> {
+    return Promise.resolve(this.stuckOnes);
   }
 }
 
@@ -152,6 +157,28 @@ describe('bridge', () => {
     await looked('witness generation 1');
     update('c', ({ metadata }) => ({ metadata: { ...metadata, annotations: { 'kaito.sh/retry': '1' } } }));
     await looked('witness generation 1', 'c retry 1');
+  });
+
+  test('tells of a workflow that is stuck, once, on its Workspace', async () => {
+    create('s');
+    workflows.stuckOnes = [{ ref: { namespace: 'default', name: 's' }, why: 'cause=NonDeterministicError' }];
+    await start(20);
+    const told = () =>
+      cluster.server.store
+        .list('v1/events')
+        .map((event) => event as unknown as { reason: string; message: string; count: number });
+    await eventually('an Event is there', () => told().length > 0);
+    create('witness');
+    await looked('s generation 1', 'witness generation 1');
+    expect(told()).toEqual([
+      expect.objectContaining({
+        reason: 'WorkflowStuck',
+        count: 1,
+        message: expect.stringMatching(
+          /^the workflow's tasks fail: cause=NonDet.*terminate -w workspace\/default\/s\. /,
+        ),
+      }),
+    ]);
   });
 
   test('tells a workflow when its Workspace was torn away without release', async () => {
