@@ -65,6 +65,11 @@ export const isImage: Rule = matches(
   'is not an image reference: write registry/repository:tag with the repository in lower case, for example myregistry.azurecr.io/my-adapter:0.0.1',
 );
 
+export const isNodeName: Rule = matches(
+  DNS_SUBDOMAIN,
+  'cannot be the name of a node (lower-case letters, digits, "-" and "."): write the names that kubectl get nodes shows',
+);
+
 export const isSize: Rule = matches(
   SIZE,
   'is not a machine size: write the name that the cloud gives to the size, for example Standard_NC24ads_A100_v4, or leave the field out to use own nodes',

@@ -54,6 +54,13 @@ describe('a Workspace is created', () => {
 describe('a Workspace is refused', () => {
   const refused: readonly (readonly [string, Json, string])[] = [
     [
+      'a preferred node whose name no node can have',
+      ownNodes({ preferredNodes: ['node-1', '$(HF_TOKEN)'] }),
+      byRule(
+        'resource.preferredNodes[1]: Invalid value: "$(HF_TOKEN)": "$(HF_TOKEN)" cannot be the name of a node (lower-case letters, digits, "-" and "."): write the names that kubectl get nodes shows',
+      ),
+    ],
+    [
       'a name with a dot',
       named('a.b'),
       byRule(
