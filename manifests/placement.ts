@@ -36,21 +36,17 @@ export function gpuNodeTolerations(configuration: WorkloadConfiguration): V1Tole
 
 /**
  * Where the pods may run: on nodes that the user's selector matches (all of it, expressions included), and, when machines are bought, only on
- * those bought for this Workspace. A user's own affinity holds in addition; KAITO drops it.
+ * those bought for this Workspace; never on those bought for another namespace. A user's own affinity holds in addition; KAITO drops it.
  */
 export function affinity(
   workspace: Workspace,
   candidate: Candidate,
   users: V1Affinity = {},
 ): { affinity?: V1Affinity } {
-  const required = [
-    ...selectedNodes(workspace).map(toNodeSelectorRequirement),
-    ...(candidate.provider === 'own-nodes' ? [] : boughtFor(workspace)),
-  ];
-  const terms = withRequirements(
-    users.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [],
-    required,
-  );
+  const selected = selectedNodes(workspace).map(toNodeSelectorRequirement);
+  const mine = candidate.provider === 'own-nodes' ? notBoughtForOthers(workspace) : [boughtFor(workspace)];
+  const usersTerms = users.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const terms = mine.flatMap((alternative) => withRequirements(usersTerms, [...selected, ...alternative]));
   const preferred = [
     ...(users.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
     ...preferredNodes(workspace),
@@ -96,6 +92,14 @@ function boughtFor({ metadata: { name, namespace } }: Workspace): V1NodeSelector
   return [
     { key: LABEL_WORKSPACE, operator: 'In', values: [name] },
     { key: LABEL_WORKSPACE_NAMESPACE, operator: 'In', values: [namespace] },
+  ];
+}
+
+/** The user's own nodes, or those of this namespace; alternatives, as no one requirement says both. */
+function notBoughtForOthers({ metadata: { namespace } }: Workspace): V1NodeSelectorRequirement[][] {
+  return [
+    [{ key: LABEL_WORKSPACE_NAMESPACE, operator: 'DoesNotExist' }],
+    [{ key: LABEL_WORKSPACE_NAMESPACE, operator: 'In', values: [namespace] }],
   ];
 }
 

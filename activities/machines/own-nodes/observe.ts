@@ -2,7 +2,7 @@
  * What the user's own nodes say: those that match the Workspace's selector, with GPU facts from NVIDIA's labels.
  */
 import type { LabelSelector, MachineStatus, Workspace } from '../../../api/workspace';
-import { RESERVED_SELECTOR_KEYS } from '../../../api/labels';
+import { LABEL_WORKSPACE_NAMESPACE, RESERVED_SELECTOR_KEYS } from '../../../api/labels';
 import type { Node } from '../../../kubernetes/objects';
 import { nodeLifeOf } from '../karpenter/observe';
 
@@ -14,13 +14,22 @@ export const GPU_LABELS = {
   memory: 'nvidia.com/gpu.memory',
 } as const;
 
-/** The nodes that the Workspace may use: preferred ones first, then by name. */
-export function matchingNodes(workspace: Pick<Workspace, 'resource'>, nodes: readonly Node[]): readonly Node[] {
+/**
+ * The nodes that the Workspace may use: preferred ones first, then by name. Machines that were bought for another namespace carry labels of its users'
+ * choice, and are nobody else's whatever these are; the pods' affinity says the same (manifests/placement.ts).
+ */
+export function matchingNodes(
+  workspace: Pick<Workspace, 'resource' | 'metadata'>,
+  nodes: readonly Node[],
+): readonly Node[] {
   const { labelSelector, preferredNodes = [] } = workspace.resource;
   const preferred = new Set(preferredNodes);
   const rank = (node: Node): number => (preferred.has(node.metadata.name) ? 0 : 1);
   return nodes
-    .filter((node) => matches(labelSelector, node.metadata.labels ?? {}))
+    .filter(({ metadata: { labels = {} } }) => {
+      const buyer = labels[LABEL_WORKSPACE_NAMESPACE];
+      return (buyer === undefined || buyer === workspace.metadata.namespace) && matches(labelSelector, labels);
+    })
     .sort((a, b) => rank(a) - rank(b) || (a.metadata.name < b.metadata.name ? -1 : 1));
 }
 
@@ -45,7 +54,7 @@ export function matches(selector: LabelSelector, labels: Readonly<Record<string,
 
 /** The state of each matching node. */
 export function observeOwnNodes(
-  workspace: Pick<Workspace, 'resource'>,
+  workspace: Pick<Workspace, 'resource' | 'metadata'>,
   nodes: readonly Node[],
 ): readonly MachineStatus[] {
   return matchingNodes(workspace, nodes).map((node) => {

@@ -84,15 +84,25 @@ describe('own nodes', () => {
   ];
 
   test.each(selectors)('%s', (_, labelSelector, expected) => {
-    const { resource } = workspace({ resource: { labelSelector, count: 1 } });
-    expect(observeOwnNodes({ resource }, nodes).map(({ name }) => name)).toEqual(expected);
+    expect(
+      observeOwnNodes(workspace({ resource: { labelSelector, count: 1 } }), nodes).map(({ name }) => name),
+    ).toEqual(expected);
   });
 
   test('preferred nodes come first', () => {
-    const { resource } = workspace({
+    const preferring = workspace({
       resource: { labelSelector: { matchLabels: { pool: 'x' } }, count: 1, preferredNodes: ['b'] },
     });
-    expect(observeOwnNodes({ resource }, nodes).map(({ name }) => name)).toEqual(['b', 'a']);
+    expect(observeOwnNodes(preferring, nodes).map(({ name }) => name)).toEqual(['b', 'a']);
+  });
+
+  test('machines bought for another namespace are not among them, whatever their labels', () => {
+    const bought = (name: string, namespace: string) =>
+      gpuNode(name, { pool: 'x', 'kaito.sh/workspace': 'other', 'kaito.sh/workspacenamespace': namespace });
+    const mine = workspace({ resource: { labelSelector: { matchLabels: { pool: 'x' } }, count: 1 } });
+    const { namespace } = mine.metadata;
+    const seen = observeOwnNodes(mine, [bought('n1', 'elsewhere'), bought('n2', namespace), ...nodes]);
+    expect(seen.map(({ name }) => name)).toEqual(['a', 'b', 'n2']);
   });
 });
 
