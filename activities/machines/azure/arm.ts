@@ -12,7 +12,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import type { AzureConfiguration } from './configuration';
 import { AzureError, leavesOf, type ErrorReport } from './error-tree';
-import { errorOf, parsed, patiently, retryAfterOf, unanswered, type Answer } from './http';
+import { errorOf, parsed, patiently, refusalOf, retryAfterOf, unanswered, type Answer } from './http';
 
 /** Of agent pools and clusters; the SDK's newest, pinned so that an update of the SDK changes nothing by itself. */
 const API_VERSION = '2026-06-01';
@@ -102,8 +102,9 @@ export function connectArm({ configuration, credential, tls }: ArmOptions): Arm 
         signal.throwIfAborted();
         if (error instanceof AzureError) throw error;
         if (isCredentialError(error)) throw credentialError(asked, error);
-        if (answer === undefined) throw unanswered(asked, error);
-        if (answer.status !== 401 || isSecond) throw errorOf(asked, answer, error);
+        const refusal = refusalOf(error, answer);
+        if (refusal === undefined) throw unanswered(asked, error);
+        if (refusal.status !== 401 || isSecond) throw errorOf(asked, refusal, error);
         // The SDK keeps a token until it expires, whatever the service says of it; a new client asks for a new one.
         if (client === used) client = connect();
       }

@@ -1,6 +1,7 @@
 /**
  * What all requests to Azure have in common: errors with all that the answer said, Retry-After, and patience with reads.
  */
+import { isRestError } from '@azure/core-rest-pipeline';
 import { wait } from './wait';
 import { AzureError, leavesOf } from './error-tree';
 
@@ -41,6 +42,14 @@ export function errorOf(asked: string, answer: Answer, cause?: unknown): AzureEr
     },
     { cause },
   );
+}
+
+/** The answer that refused. The SDK shows only a list's first page; of a later one its error tells. */
+export function refusalOf(error: unknown, shown: Answer | undefined): Answer | undefined {
+  if (shown !== undefined && shown.status >= 400) return shown;
+  if (!isRestError(error) || error.statusCode === undefined) return undefined;
+  const { statusCode: status, code, message, response } = error;
+  return { status, headers: response?.headers ?? new Map(), bodyAsText: JSON.stringify({ error: { code, message } }) };
 }
 
 /** The error of a request that got no answer: whether it had an effect is not known. */
