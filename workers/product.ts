@@ -58,6 +58,7 @@ export interface ProductOptions {
 export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({
     workflowsPath: require.resolve('../workflows/index'),
+    workflowInterceptorModules: [require.resolve('../workflows/trace-context')],
     logger: new DefaultLogger('WARN'),
   });
 }
