@@ -215,6 +215,15 @@ function inNamespace<T extends KubernetesObject>(cache: Cache<T>, namespace: str
   return [...cache.values()].filter(({ metadata }) => metadata.namespace === namespace);
 }
 
+type ClusterEnvironment = Pick<ReturnType<typeof useEnvironment>, 'kubeconfig' | 'temporal' | 'variables'>;
+
+interface StartOptions {
+  /** Settings beside the file's. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Other workflow code. */
+  readonly workflowBundle?: Awaited<ReturnType<typeof bundleWorkflows>>;
+}
+
 /** One product, and both views on it, for the tests of a file. */
 export class Stage {
   readonly view: View;
@@ -223,27 +232,42 @@ export class Stage {
   readonly #lines: string[] = [];
   readonly #variables: Readonly<Record<string, string>>;
   readonly #connection: Connection;
+  readonly #environment: ClusterEnvironment;
   readonly #prefix: string;
   readonly #undoings: (() => Promise<unknown>)[] = [];
   #namespaces = 0;
   #bundle: ReturnType<typeof bundleWorkflows> | undefined;
 
-  private constructor(view: View, connection: Connection, prefix: string, variables: Readonly<Record<string, string>>) {
+  private constructor(
+    view: View,
+    connection: Connection,
+    prefix: string,
+    variables: Readonly<Record<string, string>>,
+    environment: ClusterEnvironment,
+  ) {
     this.view = view;
     this.#connection = connection;
-    this.temporal = new Client({ connection, namespace: useEnvironment().temporal.namespace });
+    this.#environment = environment;
+    this.temporal = new Client({ connection, namespace: environment.temporal.namespace });
     this.#prefix = prefix;
     this.#variables = variables;
   }
 
-  static async open(topic: string, variables: Readonly<Record<string, string>>): Promise<Stage> {
-    const { kubeconfig, temporal } = useEnvironment();
+  /** `roles`: what runs in this process; none where the test starts the product's processes itself. */
+  static async open(
+    topic: string,
+    variables: Readonly<Record<string, string>>,
+    roles: readonly Role[] = ['worker', 'bridge'],
+    environment: ClusterEnvironment = useEnvironment(),
+  ): Promise<Stage> {
+    const { kubeconfig, temporal } = environment;
     const view = new View(connect({ kubeconfig }), SILENT_LOGGER);
     await view.ready();
     const connection = await Connection.connect({ address: temporal.address });
-    const stage = new Stage(view, connection, `${topic}-${Date.now().toString(36)}`, { ...TIMINGS, ...variables });
+    const prefix = `${topic}-${Date.now().toString(36)}`;
+    const stage = new Stage(view, connection, prefix, { ...TIMINGS, ...variables }, environment);
     installRuntime(stage.#logger());
-    await stage.start();
+    if (roles.length > 0) await stage.start(roles);
     return stage;
   }
 
@@ -251,17 +275,20 @@ export class Stage {
     return this.view.client;
   }
 
-  /** Starts (another) worker and bridge. */
-  async start(roles: readonly Role[] = ['worker', 'bridge']): Promise<Product> {
-    const { kubeconfig, temporal } = useEnvironment();
+  /** Starts (another) worker and bridge, of the present code and with the file's settings unless told otherwise. */
+  async start(
+    roles: readonly Role[] = ['worker', 'bridge'],
+    { variables = {}, workflowBundle }: StartOptions = {},
+  ): Promise<Product> {
+    const { kubeconfig, temporal } = this.#environment;
     this.#bundle ??= bundleWorkflows();
     const product = await startProduct({
-      configuration: readConfiguration(this.#variables),
+      configuration: readConfiguration({ ...this.#variables, ...variables }),
       logger: this.#logger(),
       roles,
       kubeconfig,
       temporal,
-      workflowBundle: await this.#bundle,
+      workflowBundle: workflowBundle ?? (await this.#bundle),
     });
     product.running.catch((error: unknown) => this.#lines.push(`worker failed: ${inspect(error)}`));
     this.#products.add(product);
@@ -317,7 +344,7 @@ export class Stage {
 
   /** Runs kubectl in a namespace; throws with what it says when it fails. */
   async kubectl(namespace: string, args: readonly string[], input?: string): Promise<string> {
-    const { variables, kubeconfig } = useEnvironment();
+    const { variables, kubeconfig } = this.#environment;
     const running = exec('kubectl', ['-n', namespace, ...args], {
       env: { ...process.env, ...variables, KUBECONFIG: kubeconfig },
     });
@@ -478,10 +505,14 @@ export function condition(workspace: Workspace, type: string) {
 }
 
 /** Starts the product before the tests of a file, and after them sees to it that nothing is left. */
-export function useStage(topic: string, variables: Readonly<Record<string, string>> = {}): () => Stage {
+export function useStage(
+  topic: string,
+  variables: Readonly<Record<string, string>> = {},
+  roles?: readonly Role[],
+): () => Stage {
   let stage: Stage | undefined;
   beforeAll(async () => {
-    stage = await Stage.open(topic, variables);
+    stage = await Stage.open(topic, variables, roles);
   });
   afterAll(() => stage?.close());
   return () => {

@@ -165,7 +165,7 @@ describe('bridge', () => {
     await start(20);
     const told = () =>
       cluster.server.store
-        .list('v1/events')
+        .list('v1/events', 'default')
         .map((event) => event as unknown as { reason: string; message: string; count: number });
     await eventually('an Event is there', () => told().length > 0);
     create('witness');
