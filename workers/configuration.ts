@@ -73,6 +73,8 @@ export const configurationSchema = z.object({
   KAITO_RETRY_FIRST: duration('Delay before the second attempt of a failed step; doubled for each further one.', '1s'),
   KAITO_RETRY_MOST: duration('Longest delay between attempts.', '30s'),
   KAITO_RESYNC: duration('How often Workspaces and workflows are compared.', '1m'),
+  KAITO_SWEEP_INTERVAL: duration('How often machines are looked for whose Workspace is gone.', '10m'),
+  KAITO_SWEEP_GRACE: duration('How long such machines are left alone after they were first seen.', '15m'),
   KAITO_TEMPORAL_UI: text('Address of the Temporal UI, for links in the status.'),
   KAITO_PRESETS_DIR: text('Folder with further catalogue files.'),
   KAITO_CACHED_WORKFLOWS: z.coerce
@@ -108,6 +110,7 @@ export interface Configuration {
   readonly tuning: TuningConfiguration;
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
   readonly resyncMs: number;
+  readonly sweep: { readonly intervalMs: number; readonly graceMs: number };
   readonly temporalUi?: string;
   readonly cachedWorkflows: number;
   readonly versioning: { readonly isOn: boolean; readonly buildId?: string };
@@ -167,6 +170,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     },
     retryDelays: { firstMs: values.KAITO_RETRY_FIRST, mostMs: values.KAITO_RETRY_MOST },
     resyncMs: values.KAITO_RESYNC,
+    sweep: { intervalMs: values.KAITO_SWEEP_INTERVAL, graceMs: values.KAITO_SWEEP_GRACE },
     cachedWorkflows: values.KAITO_CACHED_WORKFLOWS,
     versioning: {
       isOn: values.KAITO_WORKER_VERSIONING === 'true',

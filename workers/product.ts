@@ -28,6 +28,7 @@ import { RESOURCES } from '../kubernetes/resources';
 import { openAzureProvider, type AzureAccess } from './azure-provider';
 import type { Configuration } from './configuration';
 import { registerSearchAttributes } from './search-attributes';
+import { createSweeper } from './sweeper';
 import { deploymentOptions, watchVersion, workerVersion } from './versioning';
 
 export type Role = 'worker' | 'bridge';
@@ -130,6 +131,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
           temporalUi: { address: configuration.temporalUi, namespace: temporal.namespace },
         }),
       };
+      const sweeper = createSweeper(deps, { temporal: temporalClient, configuration });
+      await sweeper.schedule();
       const workflows = options.workflowBundle ?? (await workflowBundle(configuration));
       const version = await workerVersion(configuration.versioning, configuration.taskQueue, workflows);
       worker = await Worker.create({
@@ -138,7 +141,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         taskQueue: configuration.taskQueue,
         workflowBundle: workflows,
         ...deploymentOptions(version),
-        activities: createActivities(deps),
+        activities: { ...createActivities(deps), ...sweeper.activities },
         // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.
         maxConcurrentActivityTaskExecutions: 10_000,
         maxCachedWorkflows: configuration.cachedWorkflows,
