@@ -13,3 +13,14 @@ export interface HandledSignal {
   /** Milliseconds since the epoch. */
   readonly startedMs: number;
 }
+
+/** A look that the bridge is about to send. */
+export interface LookSample {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly reason: string;
+  /** When the bridge saw the change that it tells of, milliseconds since the epoch. */
+  readonly changedAt: number;
+}
