@@ -5,6 +5,7 @@ import type { Logger } from '../kubernetes/logger';
 import type { Model } from '../presets/types';
 import type { Machines } from './machines/provider';
 import type { World } from './observe/world';
+import type { Quotas } from './quotas/limits';
 import type { StatusWriter } from './status/status-writer';
 
 /** How long each phase of a machine's life may take, milliseconds. */
@@ -44,6 +45,8 @@ export interface Dependencies {
   readonly azure?: Machines;
   readonly deadlines: MachineDeadlines;
   readonly tuning: TuningConfiguration;
+  /** What namespaces may buy; nothing is limited unless set. */
+  readonly quotas?: Quotas;
   /** Delay before the next attempt of a failed step: doubled from `firstMs`, up to `mostMs`. */
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
   /** The Temporal UI's address, and the namespace to show there. */

@@ -44,6 +44,12 @@ export const CAUSES = {
     nextCandidate: true,
     remedy: 'Raise resource.maxPricePerHour, or add a cheaper size to resource.instanceTypes.',
   },
+  NamespaceQuota: {
+    retryable: true,
+    nextCandidate: true,
+    remedy:
+      'Nothing to do: it goes on by itself when other Workspaces of the namespace let go of machines, or its quota grows.',
+  },
   NotReadyInTime: {
     retryable: true,
     nextCandidate: true,

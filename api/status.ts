@@ -143,6 +143,18 @@ const adapterStatusSchema = object(
   { description: 'An adapter of a tuning Workspace, as it is served.' },
 );
 
+const reservationSchema = object(
+  {
+    state: oneOf(['Asked', 'Held', 'Waiting'], {
+      description: 'Asked: being judged; Held: machines may be bought; Waiting: until others let go of theirs.',
+    }),
+    machines: int32({ description: 'How many.' }),
+    instanceType: text({ description: 'Of which size.' }),
+    pricePerHour: text({ description: 'What they cost, USD an hour; set where the quota limits prices.' }).optional(),
+  },
+  { description: 'The machines that count against the quota of the namespace; set only where it has one.' },
+);
+
 export const statusSchema = object(
   {
     workerNodes: list(text({ description: 'Node name.' }), {
@@ -168,6 +180,7 @@ export const statusSchema = object(
     pricePerHour: text({
       description: 'What the machines cost, USD an hour by the cloud’s public list; unset where it is not known.',
     }).optional(),
+    reservation: reservationSchema.optional(),
     message: text({ description: 'The whole in one line.' }).optional(),
     step: stepSchema.optional(),
     attempts: list(attemptSchema, { maxItems: 10, description: 'The last failed attempts, newest last.' }).optional(),
@@ -209,6 +222,7 @@ export type WorkspaceState = (typeof STATES)[number];
 export type StepName = (typeof STEP_NAMES)[number];
 export type MachinePhase = (typeof MACHINE_PHASES)[number];
 export type Condition = z.infer<typeof conditionSchema>;
+export type Reservation = z.infer<typeof reservationSchema>;
 export type StepStatus = z.infer<typeof stepSchema>;
 export type AttemptStatus = z.infer<typeof attemptSchema>;
 export type MachineStatus = z.infer<typeof machineSchema>;

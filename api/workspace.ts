@@ -106,6 +106,7 @@ export type {
   Condition,
   MachinePhase,
   MachineStatus,
+  Reservation,
   StepName,
   StepStatus,
   TrainingProgress,

@@ -66,6 +66,9 @@ export const configurationSchema = z.object({
     .default('other')
     .meta({ description: 'The cloud that sizes are bought from; its retired sizes are refused.', default: 'other' }),
   ...azureVariables,
+  KAITO_QUOTAS_FILE: text(
+    'File that says how many machines namespaces may have, and what these may cost (docs/tenants.md).',
+  ),
   KAITO_DEADLINE_LAUNCHED: duration('Longest time until a machine is launched.', '15m'),
   KAITO_DEADLINE_REGISTERED: duration('Longest time from launch until its node registers.', '15m'),
   KAITO_DEADLINE_INITIALIZED: duration('Longest time from registration until the node is initialized.', '15m'),
@@ -111,6 +114,7 @@ export interface Configuration {
   readonly retryDelays: { readonly firstMs: number; readonly mostMs: number };
   readonly resyncMs: number;
   readonly sweep: { readonly intervalMs: number; readonly graceMs: number };
+  readonly quotasFile?: string;
   readonly temporalUi?: string;
   readonly cachedWorkflows: number;
   readonly versioning: { readonly isOn: boolean; readonly buildId?: string };
@@ -178,6 +182,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     },
     logLevel: values.KAITO_LOG_LEVEL,
     ...(values.KAITO_WORKFLOW_BUNDLE !== undefined && { workflowBundle: values.KAITO_WORKFLOW_BUNDLE }),
+    ...(values.KAITO_QUOTAS_FILE !== undefined && { quotasFile: values.KAITO_QUOTAS_FILE }),
     ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),
   };
 }

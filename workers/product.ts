@@ -18,6 +18,7 @@ import { createActivities } from '../activities';
 import type { Dependencies } from '../activities/dependencies';
 import { describeModel } from '../activities/huggingface/hub';
 import { openWorld } from '../activities/observe/world';
+import { openQuotas } from '../activities/quotas/limits';
 import { createStatusWriter } from '../activities/status/status-writer';
 import { startBridge, type Bridge } from '../bridge/bridge';
 import { createWorkflows } from '../bridge/workflows';
@@ -125,6 +126,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         ...(azure !== undefined && { azure: azure.provider }),
         deadlines: configuration.deadlines,
         tuning: configuration.tuning,
+        ...(configuration.quotasFile !== undefined && { quotas: openQuotas(configuration.quotasFile, logger) }),
         retryDelays: configuration.retryDelays,
         now: () => new Date(),
         ...(configuration.temporalUi !== undefined && {

@@ -18,7 +18,8 @@ import { currentWorkspace } from '../current-workspace';
 import { acquiring, machinesOf } from '../status/compose';
 import { createKarpenter } from './karpenter/karpenter';
 import { createOwnNodes } from './own-nodes/own-nodes';
-import type { FailedVariant, Machines } from './provider';
+import { createAdmission } from '../quotas/admission';
+import type { Acquisition, FailedVariant, Machines } from './provider';
 
 /** Those that this installation has. */
 export type Providers = Readonly<Partial<Record<ProviderName, Machines>>>;
@@ -41,6 +42,7 @@ export function createAcquireMachines(
   deps: Dependencies,
   providers: Providers,
 ): (input: CandidateInput) => Promise<AcquireOutcome> {
+  const admit = createAdmission(deps);
   return defineStep<CandidateInput, AcquireOutcome>(
     deps,
     { name: 'Machines', life: ({ plan }) => plan },
@@ -77,27 +79,31 @@ export function createAcquireMachines(
         });
       };
 
-      // The intent is on record before anything is bought.
-      const telling = context.follow(workspace, told);
-      await telling.first;
-      const acquisition = await provider
-        .ensure(
-          { workspace, candidate, diskGiB: plan.diskGiB },
-          {
-            ...context,
-            progress(message) {
-              context.progress(message);
-              if (message === progress) return;
-              progress = message;
-              telling.again();
+      const buy = async (): Promise<Acquisition> => {
+        // The intent is on record before anything is bought.
+        const telling = context.follow(workspace, told);
+        await telling.first;
+        return provider
+          .ensure(
+            { workspace, candidate, diskGiB: plan.diskGiB },
+            {
+              ...context,
+              progress(message) {
+                context.progress(message);
+                if (message === progress) return;
+                progress = message;
+                telling.again();
+              },
+              failed(attempt) {
+                failed(attempt);
+                telling.again();
+              },
             },
-            failed(attempt) {
-              failed(attempt);
-              telling.again();
-            },
-          },
-        )
-        .finally(() => telling.stop());
+          )
+          .finally(() => telling.stop());
+      };
+      const refused = await admit({ workspace, candidate, provider, told }, context);
+      const acquisition = refused === undefined ? await buy() : ({ kind: 'unavailable', failure: refused } as const);
       if (acquisition.kind === 'acquired') {
         const { pricePerHour } = acquisition;
         if (pricePerHour !== undefined) {

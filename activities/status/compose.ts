@@ -7,6 +7,7 @@ import { remedyOf, type Failure } from '../../api/causes';
 import { ANNOTATION_RETRY } from '../../api/labels';
 import type {
   Condition,
+  Reservation,
   StepName,
   TuningStatus,
   Workspace,
@@ -34,6 +35,8 @@ export interface Situation {
   readonly observation?: Observation;
   /** Of all machines, USD; left out, it stays as it was, until there are none. */
   readonly pricePerHour?: string;
+  /** What counts against the namespace's quota; null: nothing any more; left out, it stays as it was. */
+  readonly reservation?: Reservation | null;
   readonly failure?: Failure & { readonly attempt: number; readonly nextTryTime?: string };
   readonly workload?: NonNullable<WorkspaceStatus['workload']>;
   /** The tuning as this step knows it; left out, it stays as it was, unless it is another training. */
@@ -70,6 +73,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     ...(targetNodeCount !== undefined && { targetNodeCount }),
     ...(instanceType !== undefined && instanceType !== '' && { instanceType }),
     ...priceOf(situation, previous),
+    ...reservationOf(situation, previous),
     step: {
       name: step,
       message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_CHARS),
@@ -162,6 +166,16 @@ function succeeded({ workspace, step, observation }: Situation): readonly Observ
 }
 
 /** Machines that are gone cost nothing. */
+/** A Workspace that rests without its machines asks anew when it goes on. */
+function reservationOf(
+  { step, reservation }: Situation,
+  previous: WorkspaceStatus,
+): Pick<WorkspaceStatus, 'reservation'> {
+  const isOver = step === 'Succeeded' || step === 'Cancelled' || step === 'Failed';
+  const kept = reservation === undefined ? previous.reservation : reservation;
+  return isOver || kept === undefined || kept === null ? {} : { reservation: kept };
+}
+
 function priceOf({ pricePerHour, observation }: Situation, previous: WorkspaceStatus) {
   const price = pricePerHour ?? previous.pricePerHour;
   return price === undefined || observation?.machines.length === 0 ? {} : { pricePerHour: price };

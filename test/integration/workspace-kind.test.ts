@@ -30,6 +30,7 @@ const STATUS: Required<WorkspaceStatus> = {
   },
   observedGeneration: 1,
   instanceType: 'Standard_NC6s_v3',
+  reservation: { state: 'Held', machines: 2, instanceType: 'Standard_NC6s_v3', pricePerHour: '7.2' },
   message: '1 of 2 nodes ready',
   step: {
     name: 'Machines',
