@@ -3,6 +3,7 @@
  * remember; it decides nothing. More than one may run: a signal twice is harmless.
  */
 import { FINALIZER } from '../api/labels';
+import type { LookSample } from '../api/trace';
 import type { Workspace } from '../api/workspace';
 import type { LookReason, WorkspaceRef } from '../api/workflow';
 import type { World } from '../activities/observe/world';
@@ -13,7 +14,7 @@ import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
 import { RESOURCES, keyOf } from '../kubernetes/resources';
-import { WorkQueue } from '../kubernetes/work-queue';
+import { WorkQueue, type WorkQueueMetrics } from '../kubernetes/work-queue';
 import { createStuckTeller } from './stuck';
 import { configOf, whyLook } from './why-look';
 import type { Workflows } from './workflows';
@@ -26,9 +27,14 @@ export interface BridgeOptions {
   /** How often Workspaces and running workflows are compared, both ways, milliseconds. */
   readonly resyncMs: number;
   readonly now?: () => number;
+  /** Sends a look by calling `send`; for metrics and traces. */
+  readonly aroundLook?: (sample: LookSample, send: () => Promise<void>) => Promise<void>;
 }
 
 export interface Bridge {
+  /** The bridge's own watches and its queue, for metrics and health. */
+  watches(): ReturnType<World['watches']>;
+  queue(): WorkQueueMetrics;
   /** Ends the watches and the queue. */
   stop(): Promise<void>;
 }
@@ -45,10 +51,12 @@ interface Told {
 
 /** Starts the bridge; the world's caches must be synced. */
 export async function startBridge(options: BridgeOptions): Promise<Bridge> {
-  const { client, world, workflows, logger, now = Date.now } = options;
+  const { client, world, workflows, logger, now = Date.now, aroundLook = (_, send) => send() } = options;
   const told = new Map<string, Told>();
   const differs = new Map<string, { fingerprint: string; since: number }>();
   const editedServices = new Set<string>();
+  /** When the oldest change that is not handled yet was seen. */
+  const changedAt = new Map<string, number>();
   const events = new EventRecorder(client, { logger });
   const tellStuck = createStuckTeller({ world, workflows, events, logger });
 
@@ -64,10 +72,17 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     name: 'bridge',
     logger,
     concurrency: 32,
-    handle: (key) => sync(refOfKey(key)),
+    handle: (key) => sync(refOfKey(key), takeChange(key)),
   });
 
-  async function sync(ref: WorkspaceRef): Promise<void> {
+  /** Since when the change that is handled now has been known. */
+  function takeChange(key: string): number {
+    const at = changedAt.get(key) ?? now();
+    changedAt.delete(key);
+    return at;
+  }
+
+  async function sync(ref: WorkspaceRef, since: number): Promise<void> {
     const workspace = world.workspace(ref);
     if (workspace === undefined) return;
     if (workspace.metadata.deletionTimestamp === undefined) await addFinalizer(workspace);
@@ -87,7 +102,10 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       if (workspace.status?.step?.name === 'Ready') forgetTold(key);
       return;
     }
-    if (why.reason === 'objects' && !hasSettled(key, why.fingerprint)) return;
+    if (why.reason === 'objects' && !hasSettled(key, why.fingerprint)) {
+      changedAt.set(key, since);
+      return;
+    }
     const before = told.get(key);
     if (before?.fingerprint === why.fingerprint && (why.reason === 'references' || now() - before.at < TELL_AGAIN_MS)) {
       return;
@@ -95,9 +113,10 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     // On record before it is sent, so that a resync meanwhile does not send it too; off the record if it can't be sent.
     told.set(key, { fingerprint: why.fingerprint, at: now() });
     try {
-      await look(workspace, why.reason);
+      await look(workspace, why.reason, since);
     } catch (error) {
       told.delete(key);
+      changedAt.set(key, since);
       throw error;
     }
     editedServices.delete(key);
@@ -126,10 +145,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     return false;
   }
 
-  async function look(workspace: Workspace, reason: LookReason): Promise<void> {
+  async function look(workspace: Workspace, reason: LookReason, since: number): Promise<void> {
     const { uid, generation, namespace, name } = workspace.metadata;
-    await workflows.signalWithStart(workspace, { uid, generation, reason });
-    logger.info('look', { namespace, name, generation, reason });
+    await aroundLook({ namespace, name, uid, generation, reason, changedAt: since }, async () => {
+      await workflows.signalWithStart(workspace, { uid, generation, reason });
+      logger.info('look', { namespace, name, generation, reason });
+    });
   }
 
   /** The finalizer comes before the workflow: from then on the Workspace can't go without being released. */
@@ -156,7 +177,10 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   const ends = [
-    world.onAnyChange((key) => queue.add(key)),
+    world.onAnyChange((key) => {
+      if (!changedAt.has(key)) changedAt.set(key, now());
+      queue.add(key);
+    }),
     world.workspaces.subscribe((event) => {
       wakeUsers(event.object);
       if (event.type !== 'deleted') return;
@@ -196,7 +220,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       // New ones are the queue's business; visibility may not know yet what was started a moment ago.
       const isNew = !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < graceMs;
       if (running.has(key) || rests || isNew) continue;
-      await look(workspace, 'resync');
+      await look(workspace, 'resync', now());
     }
     for (const key of running) {
       const ref = refOfKey(key);
@@ -216,6 +240,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const timer = setInterval(tick, options.resyncMs);
 
   return {
+    watches: () => [{ resource: configMaps.resource, ...configMaps.metrics }],
+    queue: () => queue.metrics,
     async stop() {
       clearInterval(timer);
       for (const end of ends) end();

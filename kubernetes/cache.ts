@@ -73,6 +73,11 @@ export class Cache<T extends KubernetesObject> {
     this.#waiters.end(new Error(`the cache of ${this.#options.resource.plural} was stopped`));
   }
 
+  /** Plural name of the kind. */
+  get resource(): string {
+    return this.#options.resource.plural;
+  }
+
   get metrics(): ListWatchMetrics & { readonly size: number } {
     return { ...this.#listWatch.metrics, size: this.#objects.size };
   }

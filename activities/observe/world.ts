@@ -2,6 +2,7 @@
  * The cluster as this process sees it: shared caches of Workspaces and of what belongs to them. The steps wait on it instead of polling, and
  * the bridge watches it for Workspaces at rest.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { LABEL_WORKSPACE, LABEL_WORKSPACE_NAMESPACE } from '../../api/labels';
 import { toError } from '../../api/to-error';
@@ -31,6 +32,8 @@ export interface World {
     evaluate: () => T | undefined,
     options: { readonly signal: AbortSignal; readonly recheckMs?: number },
   ): Promise<T>;
+  /** How each cache is, for metrics and health. */
+  watches(): readonly (Cache<KubernetesObject>['metrics'] & { readonly resource: string })[];
   stop(): Promise<void>;
 }
 
@@ -112,9 +115,11 @@ export async function openWorld(
   const onChange = (ref: WorkspaceRef, callback: () => void): (() => void) => {
     const key = keyOf(ref);
     const callbacks = listeners.get(key) ?? new Set();
-    listeners.set(key, callbacks.add(callback));
+    // What it does belongs to who asked, not to the watch that told: for log lines and traces.
+    const bound = AsyncLocalStorage.bind(callback);
+    listeners.set(key, callbacks.add(bound));
     return () => {
-      callbacks.delete(callback);
+      callbacks.delete(bound);
       if (callbacks.size === 0) listeners.delete(key);
     };
   };
@@ -172,6 +177,7 @@ export async function openWorld(
         look();
       });
     },
+    watches: () => caches.map((cache) => ({ resource: cache.resource, ...cache.metrics })),
     async stop() {
       for (const end of ends) end?.();
       clearImmediate(flushing);
