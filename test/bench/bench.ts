@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { burstNames, measureBurst, measureDeletion, measureOnes, measureRest, measureRigAlone } from './measures';
+import { measureChurn } from './churn';
 import { report, restPer1000, type Results } from './report';
 import { startRig, type Rig } from './rig';
 
@@ -10,6 +11,10 @@ interface Options {
   readonly workspaces: number;
   readonly json?: string;
   readonly karpenter: boolean;
+  readonly workers: number;
+  readonly bridges: number;
+  readonly temporal: 'memory' | 'file';
+  readonly churn: number;
   readonly idle: number;
   readonly ones: number;
   readonly profile?: string;
@@ -33,6 +38,19 @@ async function main(): Promise<void> {
       atLeast(0),
       60,
     )
+    .option('--workers <number>', 'worker processes side by side', atLeast(1), 1)
+    .option('--bridges <number>', 'bridge processes side by side', atLeast(1), 1)
+    .addOption(
+      new Option('--temporal <store>', 'where Temporal keeps histories; file is SQLite')
+        .choices(['memory', 'file'])
+        .default('memory'),
+    )
+    .option(
+      '--churn <seconds>',
+      'how long one percent of the Workspaces changes each minute, after the burst; 0 to leave it out',
+      atLeast(0),
+      0,
+    )
     .option('--karpenter', 'machines by the real Karpenter instead of the test provisioner', false)
     .option('--json <file>', 'write the results there, too')
     .option('--profile <folder>', 'write CPU profiles of the worker during the burst there (for Chrome or VS Code)')
@@ -45,13 +63,17 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
 
   const loadBefore = loadavg()[0] ?? 0;
-  const rig = await startRig({ karpenter: options.karpenter, log: say, signal: interrupted.signal });
+  const { karpenter, workers, bridges, temporal } = options;
+  const rig = await startRig({ karpenter, workers, bridges, temporal, log: say, signal: interrupted.signal });
   let succeeded = false;
   try {
     const measured = await Promise.race([measure(rig, options, interrupted.signal), rig.failed]);
     const results: Results = {
       workspaces: options.workspaces,
       machines: options.karpenter ? 'karpenter' : 'test provisioner',
+      workers,
+      bridges,
+      temporal,
       time: new Date().toISOString(),
       host: {
         cores: cpus().length,
@@ -74,7 +96,7 @@ async function main(): Promise<void> {
   }
 }
 
-type Measured = Omit<Results, 'workspaces' | 'machines' | 'time' | 'host'>;
+type Measured = Omit<Results, 'workspaces' | 'machines' | 'workers' | 'bridges' | 'temporal' | 'time' | 'host'>;
 
 async function measure(rig: Rig, options: Options, interrupted: AbortSignal): Promise<Measured> {
   const limit = (): AbortSignal => AbortSignal.any([interrupted, AbortSignal.timeout(options.timeout * 1_000)]);
@@ -95,6 +117,8 @@ async function measure(rig: Rig, options: Options, interrupted: AbortSignal): Pr
   endProfile?.();
   say(`all are Ready after ${burst.wallSeconds.toFixed(1)} s; at rest with them`);
   const rest = options.idle === 0 ? undefined : await measureRest(rig, names.length, options.idle, interrupted);
+  if (options.churn > 0) say('one percent changes each minute');
+  const churn = options.churn === 0 ? undefined : await measureChurn(rig, names, options.churn, limit());
   say('deleting all');
   const deletion = await measureDeletion(rig, names, limit());
   return {
@@ -104,6 +128,7 @@ async function measure(rig: Rig, options: Options, interrupted: AbortSignal): Pr
     ...(rigAlone && { rigAlone }),
     ...(restEmpty && { restEmpty }),
     ...(rest && { rest }),
+    ...(churn && { churn }),
   };
 }
 

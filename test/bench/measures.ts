@@ -20,7 +20,7 @@ import type { Requests, Rig } from './rig';
 import { mean, spread, type Spread } from './statistics';
 import { cpuBetween } from './usage';
 
-const NAMESPACE = 'default';
+export const NAMESPACE = 'default';
 /** Requests of the benchmark in flight: enough that the API server is never idle. */
 const CONCURRENCY = 32;
 const POLL_MS = 20;
@@ -56,6 +56,13 @@ export interface Burst {
   readonly requestsPerWorkspace: number;
   readonly eventsPerWorkspace: { readonly mean: number; readonly most: number };
   readonly activities: readonly ActivityTimes[];
+  readonly doubled: Doubled;
+}
+
+/** Machines or workloads that were made though there was one already. */
+export interface Doubled {
+  readonly nodeClaims: number;
+  readonly statefulSets: number;
 }
 
 export interface Rest {
@@ -83,6 +90,7 @@ export function burstNames(count: number): readonly string[] {
 export async function measureBurst(rig: Rig, names: readonly string[], signal: AbortSignal): Promise<Burst> {
   const servedBefore = await rig.served();
   const [cpuBefore, requestsBefore] = [await rig.usages(), await rig.requests()];
+  const madeBefore = { ...rig.observer.made };
   const startedAt = performance.now();
   await Promise.all([apply(rig, names), untilReady(rig, names, signal)]);
   const endedAt = performance.now();
@@ -104,6 +112,10 @@ export async function measureBurst(rig: Rig, names: readonly string[], signal: A
     requestsPerWorkspace: (total(requests.worker) + total(requests.bridge)) / names.length,
     eventsPerWorkspace: { mean: mean(events), most: Math.max(...events) },
     activities: await activityTimes(rig.temporal, names),
+    doubled: {
+      nodeClaims: rig.observer.made.nodeClaims - madeBefore.nodeClaims - names.length,
+      statefulSets: rig.observer.made.statefulSets - madeBefore.statefulSets - names.length,
+    },
   };
 }
 

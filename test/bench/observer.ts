@@ -26,6 +26,10 @@ export interface Observer {
   readonly times: ReadonlyMap<string, Times>;
   /** Notes that the Workspace is applied now. */
   expect(name: string): void;
+  /** How many NodeClaims and StatefulSets were made so far, whether or not they are there still. */
+  readonly made: { nodeClaims: number; statefulSets: number };
+  /** Whether the Workspace is Ready as of that generation of its spec, or a later one. */
+  isReadyAt(name: string, generation: number): boolean;
   /** Objects that belong to Workspaces, by kind. */
   left(): Readonly<Record<string, number>>;
   /** Those of `names` that are not Ready, with what they say. */
@@ -42,6 +46,7 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
   const listeners = new Set<() => void>();
 
   const workspaces = new Cache<Workspace & KubernetesObject>(client, { resource: RESOURCES.workspaces, logger });
+  const total = { nodeClaims: 0, statefulSets: 0 };
   const made = MADE.map((kind) => {
     const resource: Resource = RESOURCES[kind];
     return [kind, new Cache(client, { resource, logger, labelSelector: LABEL_WORKSPACE, metadataOnly: true })] as const;
@@ -62,8 +67,14 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
   for (const [kind, cache] of made) {
     cache.subscribe(({ type, object }) => {
       const name = object.metadata.labels?.[LABEL_WORKSPACE];
-      if (type === 'added' && kind === 'nodeClaims') note(name, 'nodeClaim');
-      if (type === 'added' && kind === 'statefulSets') note(name, 'statefulSet');
+      if (type === 'added' && kind === 'nodeClaims') {
+        total.nodeClaims += 1;
+        note(name, 'nodeClaim');
+      }
+      if (type === 'added' && kind === 'statefulSets') {
+        total.statefulSets += 1;
+        note(name, 'statefulSet');
+      }
     });
   }
   // After the notes, so that who is told sees them.
@@ -72,6 +83,11 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
   return {
     times,
     expect: (name) => void times.set(name, { applied: performance.now() }),
+    made: total,
+    isReadyAt(name, generation) {
+      const workspace = workspaces.get({ namespace: 'default', name });
+      return workspace !== undefined && workspace.metadata.generation >= generation && isReady(workspace);
+    },
     left: () => ({
       workspaces: workspaces.size,
       ...Object.fromEntries(made.map(([kind, cache]) => [kind, cache.size])),

@@ -1,10 +1,14 @@
 /** The results as a plain table, against the aims. */
+import type { Churn } from './churn';
 import type { Burst, Deletion, Latencies, Rest } from './measures';
 import type { Spread } from './statistics';
 
 export interface Results {
   readonly workspaces: number;
   readonly machines: 'test provisioner' | 'karpenter';
+  readonly workers: number;
+  readonly bridges: number;
+  readonly temporal: 'memory' | 'file';
   readonly host: {
     readonly cores: number;
     readonly model: string;
@@ -17,6 +21,7 @@ export interface Results {
   readonly burst: Burst;
   readonly restEmpty?: Rest;
   readonly rest?: Rest;
+  readonly churn?: Churn;
   readonly deletion: Deletion;
 }
 
@@ -38,6 +43,7 @@ export function report(results: Results): string {
   const { host, workspaces, machines } = results;
   const head = [
     `${workspaces} Workspaces at once, machines by ${machines === 'karpenter' ? 'Karpenter' : 'the test provisioner'}; ${results.time}`,
+    `${results.workers} workers, ${results.bridges} bridges, Temporal in ${results.temporal === 'file' ? 'SQLite’s file' : 'memory'}`,
     `${host.cores} cores (${host.model}), ${host.memoryGiB.toFixed(0)} GiB, load before the start ${host.loadBefore.toFixed(1)}`,
   ];
   return [
@@ -71,12 +77,19 @@ export function restPer1000({ restEmpty, rest, workspaces }: Results): number | 
   return oursAtRest(restEmpty) + (Math.max(0, oursAtRest(rest) - oursAtRest(restEmpty)) * 1_000) / workspaces;
 }
 
-function oursAtRest({ cpuPercent }: Rest): number {
-  return (cpuPercent['worker'] ?? 0) + (cpuPercent['bridge'] ?? 0);
+function oursAtRest({ cpuPercent }: Pick<Rest, 'cpuPercent'>): number {
+  return ofRole(cpuPercent, 'worker') + ofRole(cpuPercent, 'bridge');
+}
+
+/** Of all processes of a role together. */
+function ofRole(values: Readonly<Record<string, number>>, role: string): number {
+  return Object.entries(values)
+    .filter(([name]) => name === role || name.startsWith(`${role} `))
+    .reduce((total, [, value]) => total + value, 0);
 }
 
 function rows(results: Results): readonly Row[] {
-  const { ones, rigAlone, burst, rest, deletion, workspaces, machines } = results;
+  const { ones, rigAlone, burst, rest, churn, deletion, workspaces, machines } = results;
   // The aims are for instant machines.
   const isInstant = machines === 'test provisioner';
   const instant = (aim: string): string => (isInstant ? aim : '');
@@ -126,6 +139,18 @@ function rows(results: Results): readonly Row[] {
     ...(per1000 === undefined
       ? []
       : ([['  scaled up to 1,000', percentOfCore(per1000), '≤ 2 % of a core', '']] satisfies Row[])),
+    ['  NodeClaims, StatefulSets made twice', `${burst.doubled.nodeClaims}, ${burst.doubled.statefulSets}`, '0, 0', ''],
+    ...(churn === undefined
+      ? []
+      : ([
+          [
+            `1 % changing per minute for ${s(churn.seconds)} (${churn.changes} changes): change → Ready p50 / p99`,
+            both(churn.settled),
+            '',
+            '',
+          ],
+          ['  worker + bridge', percentOfCore(oursAtRest(churn)), '', ''],
+        ] satisfies Row[])),
     ['deletion: all gone after', s(deletion.wallSeconds), '', ''],
     ['  rate', `${deletion.perSecond.toFixed(1)} per s`, instant('≥ 24 per s'), instant('24 per s')],
     ['  garbage collected, too, after', s(deletion.nothingLeftSeconds), '', ''],
@@ -186,7 +211,7 @@ function sum(values: Readonly<Record<string, number>>): number {
 }
 
 function cpuAndMemory({ cpuSeconds, peakRssMiB }: Burst, name: string): string {
-  return `${s(cpuSeconds[name] ?? 0)}, ${(peakRssMiB[name] ?? 0).toFixed(0)} MiB`;
+  return `${s(ofRole(cpuSeconds, name))}, ${ofRole(peakRssMiB, name).toFixed(0)} MiB`;
 }
 
 function percentOfCore(percent: number): string {

@@ -42,12 +42,24 @@ export interface Rig {
 
 export interface RigOptions {
   readonly karpenter: boolean;
+  /** Processes of each role. */
+  readonly workers: number;
+  readonly bridges: number;
+  /** Where Temporal keeps its histories. */
+  readonly temporal: 'memory' | 'file';
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
 /** Brings all up; on failure nothing is left running. */
-export async function startRig({ karpenter, log, signal }: RigOptions): Promise<Rig> {
+export async function startRig({
+  karpenter,
+  workers,
+  bridges,
+  temporal: store,
+  log,
+  signal,
+}: RigOptions): Promise<Rig> {
   const dir = await mkdtemp(path.join(tmpdir(), 'kaito-bench-'));
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -60,7 +72,7 @@ export async function startRig({ karpenter, log, signal }: RigOptions): Promise<
     closing.push(() => down(dir, { keepLogs }));
     const environment = await up({
       dir,
-      parts: { kubernetes: true, karpenter, temporal: 'memory' },
+      parts: { kubernetes: true, karpenter, temporal: store },
       manifestFolders: [...(karpenter ? [] : [program.folder]), ...PRODUCT_MANIFESTS],
       lifetime: 'owner',
       log,
@@ -83,10 +95,14 @@ export async function startRig({ karpenter, log, signal }: RigOptions): Promise<
       return started;
     };
     const preload = [path.join(__dirname, 'instrument.ts')];
-    const worker = await start(startProduct(environment, { role: 'worker', preload, signal }));
-    log('worker is at work');
-    const bridge = await start(startProduct(environment, { role: 'bridge', preload, signal }));
-    log('bridge is at work');
+    const several = async (role: 'worker' | 'bridge', count: number): Promise<readonly Child[]> => {
+      const started: Child[] = [];
+      while (started.length < count) started.push(await start(startProduct(environment, { role, preload, signal })));
+      log(`${count} ${role}${count === 1 ? ' is' : 's are'} at work`);
+      return started;
+    };
+    const ofWorkers = await several('worker', workers);
+    const ofBridges = await several('bridge', bridges);
     const provisioner = karpenter
       ? undefined
       : await start(
@@ -103,8 +119,8 @@ export async function startRig({ karpenter, log, signal }: RigOptions): Promise<
     closing.push(() => observer.stop());
     const components = (await status(dir))?.components ?? [];
     const pids = {
-      worker: worker.pid,
-      bridge: bridge.pid,
+      ...pidsOf('worker', ofWorkers),
+      ...pidsOf('bridge', ofBridges),
       ...Object.fromEntries(components.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid]]))),
       ...(provisioner === undefined ? {} : { provisioner: provisioner.pid }),
       'this benchmark': process.pid,
@@ -117,18 +133,21 @@ export async function startRig({ karpenter, log, signal }: RigOptions): Promise<
       observer,
       usages: () => usages(pids),
       async requests() {
-        const [ofWorker, ofBridge] = await Promise.all([
-          ask<Answer>(worker, 'requests'),
-          ask<Answer>(bridge, 'requests'),
-        ]);
-        return { worker: ofWorker.requests, bridge: ofBridge.requests };
+        const [worker, bridge] = await Promise.all([ofWorkers, ofBridges].map(requestsOf));
+        return { worker: worker ?? {}, bridge: bridge ?? {} };
       },
       served: async () => served(await kubectlOf(environment)('get', '--raw', '/metrics')),
       async profile(to) {
-        await mkdir(to, { recursive: true });
-        worker.process.send('profile' satisfies Ask);
-        await ask<Answer>(worker, 'requests'); // it answers in order: by then the profile runs
-        return () => worker.process.send({ saveProfilesTo: path.resolve(to) } satisfies Ask);
+        for (const { pid } of ofWorkers) {
+          await mkdir(path.resolve(to, ofWorkers.length === 1 ? '' : String(pid)), { recursive: true });
+        }
+        for (const { process: worker } of ofWorkers) worker.send('profile' satisfies Ask);
+        await requestsOf(ofWorkers); // they answer in order: by then the profiles run
+        return () => {
+          for (const { process: worker, pid } of ofWorkers) {
+            worker.send({ saveProfilesTo: path.resolve(to, ofWorkers.length === 1 ? '' : String(pid)) } satisfies Ask);
+          }
+        };
       },
       async provisionerAnswers() {
         return provisioner && (await ask<ProvisionerAnswer>(provisioner, 'answers')).answers;
@@ -149,4 +168,21 @@ async function ask<T>(child: Child, question: Ask | 'answers'): Promise<T> {
   const answer = once(child.process, 'message');
   child.process.send(question);
   return ((await answer) as [T])[0];
+}
+
+/** `worker`, or `worker 1`, `worker 2` … of several. */
+function pidsOf(role: string, children: readonly Child[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    children.map(({ pid }, index) => [children.length === 1 ? role : `${role} ${index + 1}`, pid]),
+  );
+}
+
+/** Of all processes of a role together. */
+async function requestsOf(children: readonly Child[]): Promise<Requests> {
+  const answers = await Promise.all(children.map((child) => ask<Answer>(child, 'requests')));
+  const sum = new Map<string, number>();
+  for (const { requests } of answers) {
+    for (const [sort, count] of Object.entries(requests)) sum.set(sort, (sum.get(sort) ?? 0) + count);
+  }
+  return Object.fromEntries(sum);
 }
