@@ -40,8 +40,8 @@ const TCP_KEEPALIVE_MS = 30_000;
 /** The API server closes idle connections after 90 s; we are sooner, so that no request meets a closing connection. */
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Reads the configuration; throws if there is none or if it is unusable. Contacts nobody. */
-export function loadCluster(options: ClusterOptions = {}): Cluster {
+/** The configuration with its current context; throws if there is none. Contacts nobody. */
+export function loadKubeConfig(options: ClusterOptions = {}): KubeConfig {
   const config = new KubeConfig();
   if (options.kubeconfig === undefined) {
     config.loadFromDefault();
@@ -53,6 +53,12 @@ export function loadCluster(options: ClusterOptions = {}): Cluster {
     config.loadFromFile(options.kubeconfig);
   }
   if (options.context !== undefined) config.setCurrentContext(options.context);
+  return config;
+}
+
+/** Reads the configuration; throws if there is none or if it is unusable. Contacts nobody. */
+export function loadCluster(options: ClusterOptions = {}): Cluster {
+  const config = loadKubeConfig(options);
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
     throw new Error(`The kubeconfig has no context "${config.getCurrentContext()}" with a cluster.`);

@@ -69,7 +69,8 @@ function readInput(file: string): string {
   }
 }
 
-async function modelOf(name: string, purpose: 'inference' | 'tuning'): Promise<Model> {
+/** The model that a manifest names: from the catalogue, or described by the hub. */
+export async function modelOf(name: string, purpose: 'inference' | 'tuning'): Promise<Model> {
   const field = `${purpose}.preset.name`;
   const retired = retiredPreset(name);
   if (retired !== undefined) throw new CauseError({ cause: 'InvalidInput', message: `${field}: ${retired.message}` });

@@ -82,8 +82,8 @@ const priceSchema = z.object({
 });
 
 export function createMarket(
-  arm: Arm,
-  { location, priceEndpoint }: AzureConfiguration,
+  arm: Pick<Arm, 'list' | 'publicJson'>,
+  { location, priceEndpoint }: Pick<AzureConfiguration, 'location' | 'priceEndpoint'>,
   { logger, now }: { readonly logger: Logger; readonly now: () => Date },
 ): Market {
   const known = new Map<string, { readonly atMs: number; readonly value: unknown }>();

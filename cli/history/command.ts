@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+import { workflowIdOf } from '../../api/workflow';
+import { nameArgument } from '../arguments';
+import type { Done } from '../exit-codes';
+import { CliError } from '../failure';
+import { outputOption, printData, type Format } from '../output';
+import type { Session } from '../session';
+import { livesOf, type Life } from './entry';
+import { historyText } from './lines';
+import { readHistory } from './runs';
+
+/** `kaito history NAME`. */
+export function historyCommand(command: Command, session: Session, done: Done): void {
+  command
+    .command('history')
+    .summary('what happened to a Workspace, also after it is gone')
+    .description(
+      'Tells from Temporal what happened: who asked for what, each step with its duration, attempts and failure, each state. It works after the Workspace was deleted, for as long as Temporal retains closed workflows.',
+    )
+    .addArgument(nameArgument())
+    .option(
+      '--life <uid>',
+      'only the Workspace of this UID (its beginning is enough), when the name was used more than once',
+    )
+    .addOption(outputOption(['table', 'json', 'yaml']))
+    .action(async (name: string, { life, output }: { readonly life?: string; readonly output: Format }) => {
+      const { io } = session;
+      const ref = { namespace: session.namespace, name };
+      const temporal = await session.temporal();
+      const lives = livesOf(await readHistory(temporal.client, ref));
+      const where = `workflow '${workflowIdOf(ref)}' in Temporal namespace '${temporal.namespace}' at ${temporal.address}`;
+      const chosen = chosenLives(lives, life, where);
+      if (!printData(io, output, () => ({ ...ref, lives: chosen }))) io.out(historyText(chosen));
+      done('ok');
+    });
+}
+
+function chosenLives(lives: readonly Life[], uid: string | undefined, where: string): readonly Life[] {
+  if (lives.length === 0) {
+    throw new CliError({
+      exit: 'notFound',
+      message: `no ${where}`,
+      remedy:
+        'Check name and namespace (-n); closed workflows are kept as long as the retention of the Temporal namespace says.',
+    });
+  }
+  if (uid === undefined) return lives;
+  const chosen = lives.filter((one) => one.uid.startsWith(uid));
+  if (chosen.length > 0) return chosen;
+  throw new CliError({
+    exit: 'notFound',
+    message: `--life ${uid}: ${where} knows ${lives.map((one) => one.uid).join(', ')}`,
+    remedy: 'Name one of these.',
+  });
+}
