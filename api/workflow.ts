@@ -4,6 +4,7 @@
  */
 import type { Failure } from './causes';
 import type { Model, NodeGpus } from './model';
+import type { GenerationChange, WorkflowLog } from './history';
 import type { WorkspaceStatus } from './workspace';
 
 /** Names one Workspace, whatever its life. */
@@ -190,7 +191,13 @@ export interface Superseded {
 }
 
 export type PlanOutcome =
-  | { readonly kind: 'planned'; readonly plan: Plan; readonly status: WorkspaceStatus }
+  | {
+      readonly kind: 'planned';
+      readonly plan: Plan;
+      readonly status: WorkspaceStatus;
+      /** Who brought this generation about. */
+      readonly change?: GenerationChange;
+    }
   /** `deletionTimestamp` is set. */
   | { readonly kind: 'deleting'; readonly uid: string; readonly generation: number }
   /** No Workspace of this name. */
@@ -243,6 +250,8 @@ export type TrainingReleaseReason =
 
 export interface ReleaseInput extends StepInput {
   readonly reason: ReleaseReason;
+  /** What is to be remembered of the life that ends. */
+  readonly life?: { readonly uid: string; readonly log: WorkflowLog };
 }
 
 export interface ReleaseOutcome {

@@ -17,10 +17,12 @@ export async function acquireMachines(
   for (let round = 0; ; round += 1) {
     for (const candidate of plan.candidates) {
       const summary = `${candidate.nodeCount} × ${candidate.instanceType || 'own node'}`;
+      const fromMs = Date.now();
       const acquired = await activities(summary).acquireMachines({ ...record.input(), plan, candidate });
       switch (acquired.kind) {
         case 'acquired':
           if (acquired.attempts !== undefined) record.tried(acquired.attempts);
+          record.acquired(candidate, fromMs);
           return candidate;
         case 'superseded':
           return 'changed';

@@ -4,7 +4,17 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Failure } from '../api/causes';
-import type { Attempt, StepInput, StepName, WorkspaceRef } from '../api/workflow';
+import {
+  NOTHING_LOGGED,
+  withGeneration,
+  withMachines,
+  withoutMachines,
+  withPrice,
+  withStep,
+  type GenerationChange,
+  type LifeLog,
+} from '../api/history';
+import type { Attempt, Candidate, ReleaseInput, StepInput, StepName, WorkspaceRef } from '../api/workflow';
 import type { WorkspaceStatus } from '../api/workspace';
 
 /** Survives continue-as-new. */
@@ -13,6 +23,8 @@ export interface Carried {
   readonly attempts: readonly Attempt[];
   readonly phase: string;
   readonly status?: WorkspaceStatus;
+  readonly generation?: number;
+  readonly log?: LifeLog;
 }
 
 export interface WorkspaceRecord {
@@ -23,6 +35,14 @@ export interface WorkspaceRecord {
   isOf(uid: string): boolean;
   input(): StepInput;
   enter(step: StepName): void;
+  /** What is worked on now, and who brought it about. */
+  planned(generation: number, change: GenerationChange | undefined): void;
+  /** Machines that were asked for since `fromMs` are usable. */
+  acquired(candidate: Candidate, fromMs: number): void;
+  /** What was bought is let go. */
+  released(): void;
+  /** For the release to keep; undefined of a life that was never seen. */
+  life(): ReleaseInput['life'];
   fail(failure: Failure): void;
   tell(status: WorkspaceStatus | undefined): void;
   /** The failed attempts so far, as the machines step counted them. */
@@ -44,7 +64,16 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
   let phase = carried?.phase ?? 'Pending';
   let cause: string | null = null;
   let instanceType = status?.instanceType;
-  const { workflowId, runId } = workflowInfo();
+  let log = carried?.log ?? NOTHING_LOGGED;
+  let generation = carried?.generation ?? 0;
+  let stepSinceMs: number | undefined;
+  const { workflowId, runId, firstExecutionRunId } = workflowInfo();
+
+  function timeStep(): void {
+    const nowMs = Date.now();
+    if (stepSinceMs !== undefined) log = withStep(log, { generation, step, fromMs: stepSinceMs, toMs: nowMs });
+    stepSinceMs = nowMs;
+  }
 
   // One event per change of phase, not per step: lists and alerts need no more.
   function setPhase(nextPhase: string, nextCause: string | null = null): void {
@@ -77,6 +106,8 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
       facts: { attempts, workflow: { id: workflowId, runID: runId } },
     }),
     enter(next) {
+      timeStep();
+      if (next === 'Release' || next === 'Cancelled') log = { ...log, last: step };
       step = next;
       if ((next === 'Machines' || next === 'Data') && phase === 'Failed') {
         setPhase('Pending');
@@ -91,13 +122,30 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
       }
     },
     fail(failure) {
+      timeStep();
       step = 'Failed';
       setPhase('Failed', failure.cause);
     },
     tell(next) {
       if (next === undefined) return;
       status = next;
+      log = withPrice(log, next.instanceType, next.pricePerHour);
       setCurrentDetails(detailsOf(next));
+    },
+    planned(next, change) {
+      generation = next;
+      if (change !== undefined) log = withGeneration(log, change);
+    },
+    acquired({ provider, instanceType, nodeCount }, fromMs) {
+      if (provider === 'own-nodes') return;
+      log = withMachines(log, { instanceType, count: nodeCount, fromMs });
+      log = withPrice(log, status?.instanceType, status?.pricePerHour);
+    },
+    released() {
+      log = withoutMachines(log, Date.now());
+    },
+    life() {
+      return lifeUid === undefined ? undefined : { uid: lifeUid, log: { ...log, run: firstExecutionRunId } };
     },
     tried(all) {
       attempts = all;
@@ -105,6 +153,8 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
     carry: () => ({
       attempts,
       phase,
+      generation,
+      log: stepSinceMs === undefined ? log : withStep(log, { generation, step, fromMs: stepSinceMs, toMs: Date.now() }),
       ...(lifeUid !== undefined && { uid: lifeUid }),
       ...(status !== undefined && { status }),
     }),
@@ -112,6 +162,8 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
       lifeUid = undefined;
       attempts = [];
       status = undefined;
+      log = NOTHING_LOGGED;
+      stepSinceMs = undefined;
       setPhase('Pending');
     },
   };

@@ -82,6 +82,7 @@ export async function releaseMachines(
   const input = { ...record.input(), plan, reason, ...(failure && { failure }) };
   const released = await activities(`release machines (${reason})`).releaseTrainingMachines(input);
   if (released.kind === 'superseded') return 'changed';
+  if ((released.status.machines ?? []).length === 0) record.released();
   record.tell(released.status);
   return 'released';
 }

@@ -102,6 +102,7 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
     desired.observe(life);
     if (!record.isOf(life.uid)) return 'replaced';
     if (planned.kind === 'deleting') return 'deleted';
+    record.planned(planned.plan.generation, planned.change);
     record.tell(planned.status);
     plan = planned.plan;
     const { tuning } = plan;
@@ -171,6 +172,9 @@ async function interruptible(desired: DesiredState, version: number, work: () =>
 
 async function release(ref: WorkspaceRef, record: WorkspaceRecord, reason: ReleaseReason): Promise<void> {
   record.enter(reason === 'cancelled' ? 'Cancelled' : 'Release');
-  const released = await activities(`release (${reason})`).releaseWorkspace({ ...record.input(), reason });
+  const life = record.life();
+  const input = { ...record.input(), reason, ...(life !== undefined && { life }) };
+  const released = await activities(`release (${reason})`).releaseWorkspace(input);
+  record.released();
   record.tell(released.status);
 }

@@ -6,6 +6,7 @@ import type { Workspace } from '../../api/workspace';
 import type { Candidate, Plan, PlanOutcome, StepInput, StepName } from '../../api/workflow';
 import type { KubernetesObject } from '../../kubernetes/objects';
 import type { Dependencies } from '../dependencies';
+import { describeChange } from '../history/change';
 import { observe } from '../observe/observation';
 import { defineStep, readWorkspace } from '../step';
 import { acquiring, planSummary } from '../status/compose';
@@ -39,7 +40,7 @@ export function createPlanWorkspace(deps: Dependencies): (input: StepInput) => P
       ...nextStep(plan, first, unchanged && observation.serving),
     });
     if (!unchanged) event(workspace, 'Normal', 'Planned', planSummary(plan));
-    return { kind: 'planned', plan, status };
+    return { kind: 'planned', plan, status, change: await describeChange(deps.client, workspace, signal) };
   });
 }
 

@@ -9,6 +9,8 @@ import { isConflict, isNotFound } from '../../kubernetes/errors';
 import type { KubernetesObject } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
+import { keepRecord } from '../history/keep-record';
+import { RecordKeeper } from '../history/records';
 import type { Providers } from '../machines/acquire-machines';
 import type { Owner } from '../machines/provider';
 import { removeMachines } from '../machines/remove-machines';
@@ -23,7 +25,9 @@ export function createReleaseWorkspace(
   deps: Dependencies,
   providers: Providers,
 ): (input: ReleaseInput) => Promise<ReleaseOutcome> {
-  return defineStep<ReleaseInput, ReleaseOutcome>(deps, { name: 'Release' }, async ({ ref, reason }, context) => {
+  const keeper = new RecordKeeper(deps.client);
+  return defineStep<ReleaseInput, ReleaseOutcome>(deps, { name: 'Release' }, async (input, context) => {
+    const { ref, reason } = input;
     const found = await currentState(deps, ref, reason, context.signal);
     // A Workspace that is not being deleted, though ours is said to be deleted or gone, is another life: it keeps what is its own.
     const isAnother = reason === 'gone' || (reason === 'deleted' && found?.metadata.deletionTimestamp === undefined);
@@ -48,6 +52,8 @@ export function createReleaseWorkspace(
       await following?.stop();
     }
 
+    const end = workspace === undefined ? 'Gone' : isCancelled ? 'Cancelled' : 'Deleted';
+    await keepRecord(deps, keeper, input, end, workspace, context);
     if (workspace === undefined) return { kind: 'released' };
     if (reason === 'deleted') {
       context.event(workspace, 'Normal', 'Released', 'everything that was made for the Workspace is gone');
