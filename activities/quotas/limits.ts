@@ -72,7 +72,10 @@ function read(path: string): QuotaFile {
   if (syntaxError !== undefined) throw new Error(`${path}: ${syntaxError.message}`);
   const parsed = fileSchema.safeParse(document.toJS() ?? {});
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path: at, message }) => `  ${at.join('.') || 'the file'}: ${message}`);
+  const problems = parsed.error.issues.map((issue) => {
+    const told = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+    return `  ${issue.path.join('.') || 'the file'}: ${told}`;
+  });
   throw new Error(
     `${path}: no quotas; write default: {maxMachines, maxPricePerHour} and namespaces: {NAME: {…}}:\n${problems.join('\n')}`,
   );
