@@ -47,3 +47,21 @@ export const count = (description: string, byDefault: number, least = 1) =>
     .min(least)
     .default(byDefault)
     .meta({ description, default: String(byDefault) });
+
+const PORTS = 65_535;
+
+export const httpPort = z
+  .string()
+  .regex(/^([0-9]{1,5}|off)$/, 'write a port number, 0 for any free one, or off')
+  .default('9090')
+  .transform((text, context) => {
+    if (text === 'off') return text;
+    const port = Number(text);
+    if (port <= PORTS) return port;
+    context.addIssue({ code: 'custom', message: `${text} is no port: the highest is ${PORTS}` });
+    return z.NEVER;
+  })
+  .meta({
+    description: 'Port of /metrics, /healthz and /readyz; 0 for any free one, off for none.',
+    default: '9090',
+  });

@@ -8,7 +8,7 @@ import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/nod
 import type { MachineDeadlines, TuningConfiguration } from '../activities/dependencies';
 import type { AzureConfiguration } from '../activities/machines/azure/configuration';
 import { azureConfiguration, azureVariables } from './azure-configuration';
-import { duration, list, text } from './configuration-fields';
+import { duration, httpPort, list, text } from './configuration-fields';
 
 const profileNames = Object.keys(NODE_CLASS_PROFILES) as [NodeClassProfileName, ...NodeClassProfileName[]];
 
@@ -97,6 +97,7 @@ export const configurationSchema = z.object({
     .regex(/^[A-Za-z0-9_-]{1,63}$/, 'write 1 to 63 letters, digits, _ or -')
     .optional()
     .meta({ description: 'Version of the workers; unless set, a hash of the workflow code.' }),
+  KAITO_HTTP_PORT: httpPort,
   KAITO_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
@@ -120,6 +121,8 @@ export interface Configuration {
   readonly versioning: { readonly isOn: boolean; readonly buildId?: string };
   /** File with the workflow code. */
   readonly workflowBundle?: string;
+  /** Undefined: no port is opened. */
+  readonly httpPort?: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -181,6 +184,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       ...(values.KAITO_BUILD_ID !== undefined && { buildId: values.KAITO_BUILD_ID }),
     },
     logLevel: values.KAITO_LOG_LEVEL,
+    ...(values.KAITO_HTTP_PORT !== 'off' && { httpPort: values.KAITO_HTTP_PORT }),
     ...(values.KAITO_WORKFLOW_BUNDLE !== undefined && { workflowBundle: values.KAITO_WORKFLOW_BUNDLE }),
     ...(values.KAITO_QUOTAS_FILE !== undefined && { quotasFile: values.KAITO_QUOTAS_FILE }),
     ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),

@@ -27,10 +27,10 @@ export function observeKubernetes({ health }: Telemetry, client: KubernetesClien
 }
 
 export function observeWorld(telemetry: Telemetry, world: World): void {
-  telemetry.addWatches(world.watches);
+  telemetry.addWatches(() => world.watches());
 }
 
-/** `name`: a worker and a bridge each have a connection of their own. */
+/** `name`: a worker has a connection more than the one that signals are sent by. */
 export function observeTemporal({ health }: Telemetry, name: string, connection: Connection | NativeConnection): void {
   health.add({
     name,
@@ -42,9 +42,10 @@ export function observeTemporal({ health }: Telemetry, name: string, connection:
   });
 }
 
-export function observeWorker({ health }: Telemetry, worker: Worker): void {
-  health.add(workerPolls(worker));
-  health.add(workerAlive(worker));
+export function observeWorker(telemetry: Telemetry, worker: Worker, connection: NativeConnection): void {
+  observeTemporal(telemetry, 'temporal-worker', connection);
+  telemetry.health.add(workerPolls(worker));
+  telemetry.health.add(workerAlive(worker));
 }
 
 /** Ready: it takes work from both of its queues. */
@@ -75,7 +76,7 @@ function workerAlive(worker: Worker): Check {
 }
 
 export function observeBridge(telemetry: Telemetry, world: World, bridge: Bridge): void {
-  telemetry.addWatches(bridge.watches);
-  telemetry.addQueue(bridge.queue);
+  telemetry.addWatches(() => bridge.watches());
+  telemetry.addQueue(() => bridge.queue());
   telemetry.addCluster({ workspaces: world.workspaces });
 }

@@ -27,7 +27,9 @@ import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import { RESOURCES } from '../kubernetes/resources';
 import { openAzureProvider, type AzureAccess } from './azure-provider';
+import type { Telemetry } from '../telemetry/telemetry';
 import type { Configuration } from './configuration';
+import { observeBridge, observeKubernetes, observeTemporal, observeWorker, observeWorld } from './observability';
 import { registerSearchAttributes } from './search-attributes';
 import { createSweeper } from './sweeper';
 import { deploymentOptions, watchVersion, workerVersion } from './versioning';
@@ -52,6 +54,8 @@ export interface ProductOptions {
   readonly temporal?: { readonly address: string; readonly namespace: string };
   /** Default: Azure's usual order of credentials; in a cluster, workload identity. */
   readonly azure?: AzureAccess;
+  /** Default: nothing is counted or traced, and nobody asks for health. */
+  readonly telemetry?: Telemetry;
   /** Default: the file that the configuration names, else bundled at start. */
   readonly workflowBundle?: WorkflowBundleWithSourceMap;
 }
@@ -84,20 +88,30 @@ async function workflowBundle({ workflowBundle: codePath }: Configuration): Prom
 
 /** Starts the roles; resolves when they are at work. */
 export async function startProduct(options: ProductOptions): Promise<Product> {
-  const { configuration, logger, roles } = options;
+  const { configuration, logger, roles, telemetry } = options;
   const temporal = temporalConfig(options);
-  const client = connect(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig });
+  const client = connect({
+    ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+    ...(telemetry !== undefined && { onRequest: telemetry.onRequest }),
+  });
+  if (telemetry !== undefined) observeKubernetes(telemetry, client);
   const closing: (() => Promise<void>)[] = [() => client.close()];
 
   try {
     const world = await openWorld(client, logger, { nodeClaims: await hasNodeClaims(client) });
     closing.unshift(() => world.stop());
+    if (telemetry !== undefined) observeWorld(telemetry, world);
     const connection = await NativeConnection.connect(temporal.connectionOptions);
     closing.unshift(() => connection.close());
     await registerSearchAttributes(connection, temporal.namespace, logger);
     const clientConnection = await Connection.connect(temporal.connectionOptions);
     closing.unshift(() => clientConnection.close());
-    const temporalClient = new Client({ connection: clientConnection, namespace: temporal.namespace });
+    const temporalClient = new Client({
+      connection: clientConnection,
+      namespace: temporal.namespace,
+      ...(telemetry !== undefined && { interceptors: telemetry.clientInterceptors }),
+    });
+    if (telemetry !== undefined) observeTemporal(telemetry, 'temporal', clientConnection);
 
     let worker: Worker | undefined;
     if (roles.includes('worker')) {
@@ -151,7 +165,9 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         maxHeartbeatThrottleInterval: '5s',
         shutdownGraceTime: '1s',
         shutdownForceTime: '20s',
+        ...telemetry?.workerOptions((ref) => world.workspace(ref)?.metadata.uid),
       });
+      if (telemetry !== undefined) observeWorker(telemetry, worker, connection);
       const watch = watchVersion({ connection, namespace: temporal.namespace }, version, logger);
       closing.unshift(() => watch.stop());
     }
@@ -159,14 +175,19 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     let bridge: Bridge | undefined;
     if (roles.includes('bridge')) {
       const workflows = createWorkflows(temporalClient, configuration.taskQueue);
-      bridge = await startBridge({ client, world, workflows, logger, resyncMs: configuration.resyncMs });
+      const { resyncMs } = configuration;
+      const around = telemetry === undefined ? {} : { aroundLook: telemetry.aroundLook };
+      bridge = await startBridge({ client, world, workflows, logger, resyncMs, ...around });
+      if (telemetry !== undefined) observeBridge(telemetry, world, bridge);
     }
 
+    telemetry?.started();
     const running = worker === undefined ? new Promise<void>(() => undefined) : worker.run();
     return {
       client,
       running,
       async stop() {
+        telemetry?.stopping();
         await bridge?.stop();
         if (worker?.getState() === 'RUNNING') worker.shutdown();
         if (worker !== undefined) await running;

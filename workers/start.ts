@@ -1,4 +1,6 @@
 import { program } from 'commander';
+import { version } from '../package.json';
+import { Telemetry } from '../telemetry/telemetry';
 import { readConfiguration } from './configuration';
 import { createLogger, installRuntime } from './logging';
 import { startProduct, type Role } from './product';
@@ -18,16 +20,21 @@ async function main(): Promise<void> {
 
   const configuration = readConfiguration(process.env);
   const logger = createLogger(configuration.logLevel);
-  installRuntime(logger);
+  const telemetry = await Telemetry.openForProcess({ environment: process.env, logger, version, roles });
+  installRuntime(logger, telemetry.runtimeOptions);
+  if (configuration.httpPort !== undefined) {
+    logger.info('metrics and health', { port: await telemetry.listen(configuration.httpPort) });
+  }
   const stopping = new Promise<string>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
   });
 
-  const product = await startProduct({ configuration, logger, roles });
+  const product = await startProduct({ configuration, logger, roles, telemetry });
   logger.info('started', { roles, server: product.client.server, taskQueue: configuration.taskQueue });
   const signal = await Promise.race([stopping, product.running]);
   logger.info('stopping', { signal });
   await product.stop();
+  await telemetry.close();
 }
 
 main().catch((error: unknown) => {

@@ -10,6 +10,8 @@ export function productVariables(environment: Environment): Readonly<Record<stri
     ...environment.variables,
     KAITO_NODE_CLASS_PROFILE: 'kwok',
     KAITO_NODE_POOL: NODE_POOL,
+    // Several may run on one machine.
+    KAITO_HTTP_PORT: '0',
     ...(environment.temporal === undefined ? {} : { KAITO_TEMPORAL_UI: environment.temporal.uiUrl }),
   };
 }
