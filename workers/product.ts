@@ -147,7 +147,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
           temporalUi: { address: configuration.temporalUi, namespace: temporal.namespace },
         }),
       };
-      const sweeper = createSweeper(deps, { temporal: temporalClient, configuration });
+      const sweeper = createSweeper(deps, {
+        temporal: temporalClient,
+        configuration,
+        ...(telemetry !== undefined && { onOrphans: telemetry.onOrphans }),
+      });
       await sweeper.schedule();
       const workflows = options.workflowBundle ?? (await workflowBundle(configuration));
       const version = await workerVersion(configuration.versioning, configuration.taskQueue, workflows);

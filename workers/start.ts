@@ -20,7 +20,13 @@ async function main(): Promise<void> {
 
   const configuration = readConfiguration(process.env);
   const logger = createLogger(configuration.logLevel);
-  const telemetry = await Telemetry.openForProcess({ environment: process.env, logger, version, roles });
+  const telemetry = await Telemetry.openForProcess({
+    environment: process.env,
+    logger,
+    version,
+    roles,
+    orphansKeptMs: configuration.sweep.intervalMs * 1.5,
+  });
   installRuntime(logger, telemetry.runtimeOptions);
   if (configuration.httpPort !== undefined) {
     logger.info('metrics and health', { port: await telemetry.listen(configuration.httpPort) });
