@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 
 import { burstNames, measureBurst, measureDeletion, measureOnes, measureRest, measureRigAlone } from './measures';
 import { measureChurn } from './churn';
@@ -13,7 +13,8 @@ interface Options {
   readonly karpenter: boolean;
   readonly workers: number;
   readonly bridges: number;
-  readonly temporal: 'memory' | 'file';
+  readonly temporal: string;
+  readonly pid: Readonly<Record<string, number>>;
   readonly churn: number;
   readonly idle: number;
   readonly ones: number;
@@ -40,11 +41,8 @@ async function main(): Promise<void> {
     )
     .option('--workers <number>', 'worker processes side by side', atLeast(1), 1)
     .option('--bridges <number>', 'bridge processes side by side', atLeast(1), 1)
-    .addOption(
-      new Option('--temporal <store>', 'where Temporal keeps histories; file is SQLite')
-        .choices(['memory', 'file'])
-        .default('memory'),
-    )
+    .option('--temporal <store>', 'memory, file (SQLite), or the address of a server that runs already', 'memory')
+    .option('--pid <name=pid>', 'a further process to measure, such as that server; may be repeated', namedPid, {})
     .option(
       '--churn <seconds>',
       'how long one percent of the Workspaces changes each minute, after the burst; 0 to leave it out',
@@ -63,8 +61,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
 
   const loadBefore = loadavg()[0] ?? 0;
-  const { karpenter, workers, bridges, temporal } = options;
-  const rig = await startRig({ karpenter, workers, bridges, temporal, log: say, signal: interrupted.signal });
+  const { karpenter, workers, bridges, temporal, pid: also } = options;
+  const rig = await startRig({ karpenter, workers, bridges, temporal, also, log: say, signal: interrupted.signal });
   let succeeded = false;
   try {
     const measured = await Promise.race([measure(rig, options, interrupted.signal), rig.failed]);
@@ -138,6 +136,12 @@ function atLeast(least: number): (text: string) => number {
     if (Number.isInteger(value) && value >= least) return value;
     throw new InvalidArgumentError(`It is a whole number from ${least}.`);
   };
+}
+
+function namedPid(text: string, before: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const [, name, pid] = /^([^=]+)=(\d+)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('It is a name and a process ID: postgres=123.');
+  return { ...before, [name]: Number(pid) };
 }
 
 function say(line: string): void {

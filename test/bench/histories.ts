@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time';
 
-import { workflowIdOf } from '../../api/workflow';
+import { WORKSPACE_WORKFLOW, workflowIdOf } from '../../api/workflow';
 import { each } from './each';
 import { percentile } from './statistics';
 
@@ -70,9 +70,9 @@ export async function activityTimes(client: Client, names: readonly string[]): P
   }));
 }
 
-/** Workflows that run now. */
+/** Workflows of Workspaces that run now. */
 export async function running(client: Client): Promise<number> {
-  return (await client.workflow.count("ExecutionStatus = 'Running'")).count;
+  return (await client.workflow.count(`WorkflowType = '${WORKSPACE_WORKFLOW}' AND ExecutionStatus = 'Running'`)).count;
 }
 
 function idOf(name: string): string {

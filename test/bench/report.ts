@@ -8,7 +8,8 @@ export interface Results {
   readonly machines: 'test provisioner' | 'karpenter';
   readonly workers: number;
   readonly bridges: number;
-  readonly temporal: 'memory' | 'file';
+  /** `memory`, `file`, or an address. */
+  readonly temporal: string;
   readonly host: {
     readonly cores: number;
     readonly model: string;
@@ -43,7 +44,7 @@ export function report(results: Results): string {
   const { host, workspaces, machines } = results;
   const head = [
     `${workspaces} Workspaces at once, machines by ${machines === 'karpenter' ? 'Karpenter' : 'the test provisioner'}; ${results.time}`,
-    `${results.workers} workers, ${results.bridges} bridges, Temporal in ${results.temporal === 'file' ? 'SQLite’s file' : 'memory'}`,
+    `${results.workers} workers, ${results.bridges} bridges, Temporal: ${results.temporal}`,
     `${host.cores} cores (${host.model}), ${host.memoryGiB.toFixed(0)} GiB, load before the start ${host.loadBefore.toFixed(1)}`,
   ];
   return [

@@ -9,7 +9,7 @@ import { connect, type KubernetesClient } from '../../kubernetes/client';
 import { PRODUCT_MANIFESTS } from '../../local/defaults';
 import { startChild, type Child } from '../../local/demo/child';
 import { startProduct } from '../../local/demo/product';
-import { down, status, up } from '../../local/environment';
+import { down, status, up, type Environment } from '../../local/environment';
 import { kubectlOf } from '../../local/demo/kubectl';
 import { getPrograms } from '../../local/programs';
 import { served, type ServedBySort } from './api-server';
@@ -45,8 +45,10 @@ export interface RigOptions {
   /** Processes of each role. */
   readonly workers: number;
   readonly bridges: number;
-  /** Where Temporal keeps its histories. */
-  readonly temporal: 'memory' | 'file';
+  /** Where Temporal of the rig's own keeps its histories; or the address of a server that runs already. */
+  readonly temporal: string;
+  /** Further processes whose CPU and memory count: name to PID. */
+  readonly also: Readonly<Record<string, number>>;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -57,6 +59,7 @@ export async function startRig({
   workers,
   bridges,
   temporal: store,
+  also,
   log,
   signal,
 }: RigOptions): Promise<Rig> {
@@ -70,14 +73,16 @@ export async function startRig({
     // Karpenter's kinds are needed with the test provisioner, too; they lie beside its program.
     const { 'karpenter-kwok': program } = await getPrograms(['karpenter-kwok'], log);
     closing.push(() => down(dir, { keepLogs }));
-    const environment = await up({
+    const isOwn = store === 'memory' || store === 'file';
+    const local = await up({
       dir,
-      parts: { kubernetes: true, karpenter, temporal: store },
+      parts: { kubernetes: true, karpenter, temporal: isOwn ? store : false },
       manifestFolders: [...(karpenter ? [] : [program.folder]), ...PRODUCT_MANIFESTS],
       lifetime: 'owner',
       log,
       signal,
     });
+    const environment = isOwn ? local : withTemporalAt(store, local);
     if (environment.temporal === undefined || environment.kubeconfig === undefined)
       throw new Error('the environment lacks a part');
 
@@ -122,6 +127,7 @@ export async function startRig({
       ...pidsOf('worker', ofWorkers),
       ...pidsOf('bridge', ofBridges),
       ...Object.fromEntries(components.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid]]))),
+      ...also,
       ...(provisioner === undefined ? {} : { provisioner: provisioner.pid }),
       'this benchmark': process.pid,
     };
@@ -185,4 +191,12 @@ async function requestsOf(children: readonly Child[]): Promise<Requests> {
     for (const [sort, count] of Object.entries(requests)) sum.set(sort, (sum.get(sort) ?? 0) + count);
   }
   return Object.fromEntries(sum);
+}
+
+function withTemporalAt(address: string, environment: Environment): Environment {
+  return {
+    ...environment,
+    temporal: { address, namespace: 'default', uiUrl: '' },
+    variables: { ...environment.variables, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' },
+  };
 }
