@@ -82,6 +82,7 @@ export const RESOURCES = {
     'PersistentVolumeClaim',
   ),
   persistentVolumes: clusterWide<PersistentVolume>('', 'v1', 'persistentvolumes', 'PersistentVolume'),
+  networkPolicies: namespaced('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy'),
   storageClasses: clusterWide<StorageClass>('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass'),
   customResourceDefinitions: clusterWide(
     'apiextensions.k8s.io',

@@ -17,6 +17,8 @@ export interface WorkloadConfiguration {
   readonly insecureRegistries?: readonly string[];
   /** Weights of an image are mounted as a volume of that kind (Kubernetes 1.35, containerd 2.1) instead of being copied. */
   readonly imageVolumes?: boolean;
+  /** Each Workspace gets a NetworkPolicy. */
+  readonly networkPolicies?: boolean;
   /** Hosts within private networks that datasets may be downloaded from. */
   readonly datasetPrivateHosts?: readonly string[];
   /** Address of the Hugging Face hub, or of a mirror of it, for the programs in the pods; the hub's own unless set. */

@@ -3,6 +3,9 @@ import type {
   V1Job,
   V1JobSpec,
   V1LabelSelectorRequirement,
+  V1NetworkPolicyPeer,
+  V1NetworkPolicyPort,
+  V1NetworkPolicySpec,
   V1NodeSelectorRequirement,
   V1ObjectMeta,
   V1OwnerReference,
@@ -62,6 +65,19 @@ export interface PersistentVolumeClaim extends V1PersistentVolumeClaim {
   kind: 'PersistentVolumeClaim';
   metadata: OwnedMeta;
   spec: V1PersistentVolumeClaimSpec;
+}
+
+/** The library's type calls `from` by another name, as that is how its own client sends it. */
+interface IngressRule {
+  readonly from?: readonly V1NetworkPolicyPeer[];
+  readonly ports?: readonly V1NetworkPolicyPort[];
+}
+
+export interface NetworkPolicy {
+  readonly apiVersion: 'networking.k8s.io/v1';
+  readonly kind: 'NetworkPolicy';
+  readonly metadata: OwnedMeta;
+  readonly spec: Omit<V1NetworkPolicySpec, 'ingress'> & { readonly ingress?: readonly IngressRule[] };
 }
 
 /** A requirement on a node, as NodeClaims have it. */

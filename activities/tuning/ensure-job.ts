@@ -4,6 +4,7 @@ import { findCondition, type Job } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
 import type { StepContext } from '../step';
+import { applyNetworkPolicy } from '../workload/apply-network-policy';
 import { applyOwned, assertOwned, type OwnedManifest } from '../workload/apply-owned';
 
 export interface JobManifest extends OwnedManifest {
@@ -42,6 +43,7 @@ export async function ensureJob(
       signal,
     });
   }
+  await applyNetworkPolicy(deps, workspace, false, signal);
   await applyOwned(deps, RESOURCES.jobs, manifest, workspace, signal);
   context.event(workspace, 'Normal', 'JobApplied', `Job ${name} ${existing === undefined ? 'created' : 'made anew'}`);
 }

@@ -5,6 +5,7 @@
 import type { Workspace } from '../../api/workspace';
 import type { StepInput, WorkloadOutcome } from '../../api/workflow';
 import { ANNOTATION_RENDERED_HASH } from '../../manifests/owned-stateful-set';
+import { spansNodes } from '../../manifests/group';
 import { clientService, headlessService } from '../../manifests/services';
 import { inferenceStatefulSet } from '../../manifests/stateful-set';
 import { templateStatefulSet } from '../../manifests/template-stateful-set';
@@ -16,6 +17,7 @@ import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
 import { defineStep, type StepContext } from '../step';
+import { applyNetworkPolicy } from './apply-network-policy';
 import { applyOwned } from './apply-owned';
 import { ensureRevision } from './revisions';
 
@@ -35,6 +37,7 @@ export function createApplyWorkload(
       await Promise.all([
         applyOwned(deps, RESOURCES.services, headlessService(workspace), workspace, signal),
         applyOwned(deps, RESOURCES.services, clientService(workspace, candidate), workspace, signal),
+        applyNetworkPolicy(deps, workspace, spansNodes(candidate), signal),
       ]);
       const before = deps.world.owned(ref).statefulSet;
       const statefulSet = await applyStatefulSet(deps, rendered, workspace, context);
