@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { MachineConfiguration, WorkloadConfiguration } from '../manifests/configuration';
 import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/node-class-profiles';
 import type { MachineDeadlines, TuningConfiguration } from '../activities/dependencies';
+import type { PayloadKeysOptions } from './encryption/keys';
 import type { AzureConfiguration } from '../activities/machines/azure/configuration';
 import { azureConfiguration, azureVariables } from './azure-configuration';
 import { duration, httpPort, list, text } from './configuration-fields';
@@ -46,6 +47,10 @@ export const configurationSchema = z.object({
       'Whether weights of images are mounted as image volumes instead of being copied; all nodes need Kubernetes 1.35 and containerd 2.1.',
     default: 'false',
   }),
+  KAITO_NETWORK_POLICIES: z.enum(['true', 'false']).default('false').meta({
+    description: 'Whether each Workspace gets a NetworkPolicy (docs/security.md).',
+    default: 'false',
+  }),
   KAITO_HUB_ENDPOINT: text('Mirror of the Hugging Face hub that pods download from.'),
   KAITO_DATASET_PRIVATE_HOSTS: list(
     'Hosts (name, name:port or CIDR) in private networks that datasets may be downloaded from, separated by commas.',
@@ -78,6 +83,15 @@ export const configurationSchema = z.object({
   KAITO_RESYNC: duration('How often Workspaces and workflows are compared.', '1m'),
   KAITO_SWEEP_INTERVAL: duration('How often machines are looked for whose Workspace is gone.', '10m'),
   KAITO_SWEEP_GRACE: duration('How long such machines are left alone after they were first seen.', '15m'),
+  KAITO_TEMPORAL_API_KEY_FILE: text(
+    'File with the API key of Temporal, read again when it changes; instead of TEMPORAL_API_KEY.',
+  ),
+  KAITO_PAYLOAD_KEYS: text(
+    'Folder with the keys that what Temporal stores is encrypted with, one file each; see docs/security.md. Nothing is encrypted unless set.',
+  ),
+  KAITO_PAYLOAD_KEY: text(
+    'The key to encrypt with, by its file’s name; the only one unless set. none: encrypt no more, and go on reading what is encrypted.',
+  ),
   KAITO_TEMPORAL_UI: text('Address of the Temporal UI, for links in the status.'),
   KAITO_PRESETS_DIR: text('Folder with further catalogue files.'),
   KAITO_CACHED_WORKFLOWS: z.coerce
@@ -117,6 +131,8 @@ export interface Configuration {
   readonly sweep: { readonly intervalMs: number; readonly graceMs: number };
   readonly quotasFile?: string;
   readonly temporalUi?: string;
+  readonly apiKeyFile?: string;
+  readonly payloadKeys?: PayloadKeysOptions;
   readonly cachedWorkflows: number;
   readonly versioning: { readonly isOn: boolean; readonly buildId?: string };
   /** File with the workflow code. */
@@ -139,6 +155,11 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     throw new Error(`configuration:\n${problems.join('\n')}`);
   }
   const values = parsed.data;
+  if (values.KAITO_PAYLOAD_KEY !== undefined && values.KAITO_PAYLOAD_KEYS === undefined) {
+    throw new Error(
+      'configuration:\n  KAITO_PAYLOAD_KEY: names a key, and KAITO_PAYLOAD_KEYS no folder; set both or neither',
+    );
+  }
   const profile = NODE_CLASS_PROFILES[values.KAITO_NODE_CLASS_PROFILE];
   const azure = azureConfiguration(values, values.KAITO_MACHINES === 'azure');
   return {
@@ -158,6 +179,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       cloud: azure === undefined ? values.KAITO_CLOUD : 'azure',
       imageVolumes: values.KAITO_IMAGE_VOLUMES === 'true',
       insecureRegistries: values.KAITO_INSECURE_REGISTRIES,
+      networkPolicies: values.KAITO_NETWORK_POLICIES === 'true',
       datasetPrivateHosts: values.KAITO_DATASET_PRIVATE_HOSTS,
       ...(values.KAITO_PUSHER_IMAGE !== undefined && { pusherImage: values.KAITO_PUSHER_IMAGE }),
       ...(values.KAITO_HUB_ENDPOINT !== undefined && { hubEndpoint: values.KAITO_HUB_ENDPOINT }),
@@ -187,6 +209,13 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     ...(values.KAITO_HTTP_PORT !== 'off' && { httpPort: values.KAITO_HTTP_PORT }),
     ...(values.KAITO_WORKFLOW_BUNDLE !== undefined && { workflowBundle: values.KAITO_WORKFLOW_BUNDLE }),
     ...(values.KAITO_QUOTAS_FILE !== undefined && { quotasFile: values.KAITO_QUOTAS_FILE }),
+    ...(values.KAITO_TEMPORAL_API_KEY_FILE !== undefined && { apiKeyFile: values.KAITO_TEMPORAL_API_KEY_FILE }),
+    ...(values.KAITO_PAYLOAD_KEYS !== undefined && {
+      payloadKeys: {
+        folder: values.KAITO_PAYLOAD_KEYS,
+        ...(values.KAITO_PAYLOAD_KEY !== undefined && { current: values.KAITO_PAYLOAD_KEY }),
+      },
+    }),
     ...(values.KAITO_TEMPORAL_UI !== undefined && { temporalUi: values.KAITO_TEMPORAL_UI }),
   };
 }

@@ -4,11 +4,10 @@
  */
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import {
   DefaultLogger,
-  NativeConnection,
   Worker,
   bundleWorkflowCode,
   type WorkflowBundleOption,
@@ -29,9 +28,11 @@ import { RESOURCES } from '../kubernetes/resources';
 import { openAzureProvider, type AzureAccess } from './azure-provider';
 import type { Telemetry } from '../telemetry/telemetry';
 import type { Configuration } from './configuration';
+import { openDataConverter } from './encryption/data-converter';
 import { observeBridge, observeKubernetes, observeTemporal, observeWorker, observeWorld } from './observability';
 import { registerSearchAttributes } from './search-attributes';
 import { createSweeper } from './sweeper';
+import { connectTemporal } from './temporal-connections';
 import { deploymentOptions, watchVersion, workerVersion } from './versioning';
 
 export type Role = 'worker' | 'bridge';
@@ -101,14 +102,20 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const world = await openWorld(client, logger, { nodeClaims: await hasNodeClaims(client) });
     closing.unshift(() => world.stop());
     if (telemetry !== undefined) observeWorld(telemetry, world);
-    const connection = await NativeConnection.connect(temporal.connectionOptions);
-    closing.unshift(() => connection.close());
+    const dataConverter = await openDataConverter(configuration.payloadKeys);
+    const { apiKeyFile } = configuration;
+    const connections = await connectTemporal({
+      connection: temporal.connectionOptions,
+      logger,
+      ...(apiKeyFile !== undefined && { apiKeyFile }),
+    });
+    closing.unshift(() => connections.close());
+    const { worker: connection, client: clientConnection } = connections;
     await registerSearchAttributes(connection, temporal.namespace, logger);
-    const clientConnection = await Connection.connect(temporal.connectionOptions);
-    closing.unshift(() => clientConnection.close());
     const temporalClient = new Client({
       connection: clientConnection,
       namespace: temporal.namespace,
+      ...(dataConverter !== undefined && { dataConverter }),
       ...(telemetry !== undefined && { interceptors: telemetry.clientInterceptors }),
     });
     if (telemetry !== undefined) observeTemporal(telemetry, 'temporal', clientConnection);
@@ -160,6 +167,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         namespace: temporal.namespace,
         taskQueue: configuration.taskQueue,
         workflowBundle: workflows,
+        ...(dataConverter !== undefined && { dataConverter }),
         ...deploymentOptions(version),
         activities: { ...createActivities(deps), ...sweeper.activities },
         // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.
