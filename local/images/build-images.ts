@@ -98,6 +98,12 @@ async function made(buildah: Buildah, image: string, make: (image: string) => Pr
   return image;
 }
 
+/** Debian in buildah's store, for images that are built on it; made where it is missing. */
+export async function debianImage(buildah: Buildah, log: Log): Promise<string> {
+  const { debian } = await keysOf();
+  return made(buildah, `localhost/debian:${debian}`, (image) => buildDebian(buildah, image, log));
+}
+
 /** Debian with Python, from packages: there is no registry to take it from. */
 async function buildDebian(buildah: Buildah, image: string, log: Log): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kaito-debian-'));
@@ -186,7 +192,7 @@ async function buildRuntime(buildah: Buildah, base: string, key: string): Promis
   return layout;
 }
 
-async function inContainer(
+export async function inContainer(
   buildah: Buildah,
   from: string,
   image: string,

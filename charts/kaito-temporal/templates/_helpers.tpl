@@ -44,6 +44,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* Port of the health endpoints and metrics. */}}
 {{- define "kaito-temporal.httpPort" -}}
+{{- if eq "off" (toString .Values.config.KAITO_HTTP_PORT) -}}
+{{- fail "config.KAITO_HTTP_PORT is off: the pods' probes ask there; name another port, or leave it unset" -}}
+{{- end -}}
 {{- include "kaito-temporal.text" (default 9090 .Values.config.KAITO_HTTP_PORT) -}}
 {{- end -}}
 

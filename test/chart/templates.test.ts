@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { workspaceCrd } from '../../api/crd';
+import { workspacePolicy, workspacePolicyBinding } from '../../api/policy';
+import { ROOT } from '../../local/defaults';
+import { configurationSchema } from '../../workers/configuration';
+import { CHART, VALUE_SETS, manifests, only, useTools, type Values } from './support';
+
+const tools = useTools({ withCluster: false });
+
+function read(...names: readonly string[]): string {
+  return readFileSync(path.join(...names), 'utf8');
+}
+
+async function render(values: Values, ...more: readonly string[]) {
+  return manifests(await tools().helm(['template', 'kt', CHART, '--namespace', 'kaito-system', ...more], values));
+}
+
+describe('the chart', () => {
+  it('has the version of the product', () => {
+    const { version } = JSON.parse(read(ROOT, 'package.json')) as { version: string };
+
+    expect(parse(read(CHART, 'Chart.yaml'))).toMatchObject({ version, appVersion: version });
+  });
+
+  it('knows every variable of the configuration', () => {
+    const schema = JSON.parse(read(CHART, 'values.schema.json')) as {
+      properties: { config: { properties: Record<string, unknown> } };
+    };
+
+    expect(Object.keys(schema.properties.config.properties)).toEqual(Object.keys(configurationSchema.shape));
+  });
+
+  it.each(Object.entries(VALUE_SETS))('passes helm lint --strict: %s', async (_, values) => {
+    expect(await tools().helm(['lint', '--strict', CHART], values)).toContain('0 chart(s) failed');
+  });
+
+  it('ships the definition and the policies as they are generated', async () => {
+    const all = await render({});
+
+    const crd = workspaceCrd() as { metadata: object };
+    expect(only(all, 'CustomResourceDefinition', 'workspaces.kaito.sh')).toEqual({
+      ...JSON.parse(JSON.stringify(crd)),
+      metadata: {
+        ...crd.metadata,
+        annotations: { 'helm.sh/resource-policy': 'keep' },
+        labels: expect.objectContaining({ 'app.kubernetes.io/part-of': 'kaito-temporal' }) as unknown,
+      },
+    });
+    for (const object of [workspacePolicy(), workspacePolicyBinding()] as { kind: string; metadata: object }[]) {
+      expect(only(all, object.kind, 'workspaces.kaito.sh')).toMatchObject(JSON.parse(JSON.stringify(object)));
+    }
+  });
+
+  it('gives the definition up with the release only if told to', async () => {
+    const all = await render({ crds: { keep: false } });
+
+    expect(only(all, 'CustomResourceDefinition', 'workspaces.kaito.sh').metadata.annotations).toBeUndefined();
+  });
+
+  it('writes numbers and truth values as the program reads them', async () => {
+    const all = await render({ config: { KAITO_CACHED_WORKFLOWS: 2_000_000, KAITO_IMAGE_VOLUMES: true } });
+
+    expect(only(all, 'ConfigMap', 'kt-config').data).toEqual({
+      KAITO_HTTP_PORT: '9090',
+      KAITO_CACHED_WORKFLOWS: '2000000',
+      KAITO_IMAGE_VOLUMES: 'true',
+    });
+  });
+
+  it('starts pods anew when the configuration changes', async () => {
+    const checksums = await Promise.all(
+      ['info', 'debug'].map(async (KAITO_LOG_LEVEL) => {
+        const { spec } = only(await render({ config: { KAITO_LOG_LEVEL } }), 'Deployment', 'kt-worker') as never as {
+          spec: { template: { metadata: { annotations: Record<string, string> } } };
+        };
+        return spec.template.metadata.annotations['checksum/config'];
+      }),
+    );
+
+    expect(new Set(checksums).size).toBe(2);
+  });
+
+  it('gives Azure’s identity to the worker alone', async () => {
+    const all = await render(VALUE_SETS['machines from Azure'] ?? {});
+
+    const identities = all
+      .filter(({ kind }) => kind === 'ServiceAccount')
+      .map(({ metadata }) => [metadata.name, metadata.annotations?.['azure.workload.identity/client-id']]);
+    expect(Object.fromEntries(identities)).toEqual({
+      'kt-worker': '11111111-2222-3333-4444-555555555555',
+      'kt-bridge': undefined,
+    });
+    const uses = ['kt-worker', 'kt-bridge'].map((name) => {
+      const { spec } = only(all, 'Deployment', name) as never as {
+        spec: { template: { metadata: { labels: object } } };
+      };
+      return 'azure.workload.identity/use' in spec.template.metadata.labels;
+    });
+    expect(uses).toEqual([true, false]);
+  });
+
+  it('keeps secrets out of what is rendered: they are referred to', async () => {
+    const all = await render(VALUE_SETS['Temporal Cloud'] ?? {});
+
+    const text = JSON.stringify(only(all, 'Deployment', 'kt-worker'));
+    expect(text).toContain(
+      '{"name":"TEMPORAL_API_KEY","valueFrom":{"secretKeyRef":{"name":"temporal-api-key","key":"api-key"}}}',
+    );
+    expect(all.map(({ kind }) => kind)).not.toContain('Secret');
+  });
+});
+
+describe('values that are refused', () => {
+  const refusals: readonly [string, Values, string | RegExp][] = [
+    ['a misspelt variable', { config: { KAITO_CLOUDS: 'azure' } }, /'\/config': additional properties 'KAITO_CLOUDS'/],
+    ['a variable’s wrong value', { config: { KAITO_CLOUD: 'gcp' } }, /'\/config\/KAITO_CLOUD': value must be one of/],
+    ['a misspelt value', { worker: { replica: 3 } }, /'\/worker': additional properties 'replica' not allowed/],
+    ['no pods', { worker: { replicas: 0 } }, /'\/worker\/replicas': minimum: got 0, want 1/],
+    [
+      'less time to end than activities have',
+      { worker: { terminationGracePeriodSeconds: 5 } },
+      /'\/worker\/terminationGracePeriodSeconds': minimum: got 5, want 30/,
+    ],
+    ['a digest that is none', { image: { digest: 'sha256:1' } }, /'\/image\/digest'/],
+    [
+      'two Temporal servers',
+      { temporal: { address: 'temporal:7233' } },
+      'temporal.address is "temporal:7233", and temporal.dev.enabled is true: set temporal.dev.enabled=false',
+    ],
+    [
+      'no Temporal server',
+      { temporal: { dev: { enabled: false } } },
+      'temporal.address is empty, and temporal.dev.enabled is false: name the host:port',
+    ],
+    ['no health endpoints', { config: { KAITO_HTTP_PORT: 'off' } }, 'config.KAITO_HTTP_PORT is off: the pods'],
+    [
+      'two folders of presets',
+      { presetsConfigMap: 'presets', config: { KAITO_PRESETS_DIR: '/presets' } },
+      'config.KAITO_PRESETS_DIR and presetsConfigMap both say',
+    ],
+  ];
+
+  it.each(refusals)('%s', async (_, values, message) => {
+    await expect(render(values)).rejects.toThrow(message);
+  });
+});
