@@ -25,6 +25,7 @@ import type {
   StatefulSet,
 } from '../../kubernetes/objects';
 import { defineResource, RESOURCES, type Resource } from '../../kubernetes/resources';
+import type { AzureAccess } from '../../workers/azure-provider';
 import { readConfiguration } from '../../workers/configuration';
 import { installRuntime } from '../../workers/logging';
 import { bundleWorkflows, startProduct, type Product, type Role } from '../../workers/product';
@@ -222,10 +223,14 @@ interface StartOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Other workflow code. */
   readonly workflowBundle?: Awaited<ReturnType<typeof bundleWorkflows>>;
+  /** How to get into a stand-in for Azure. */
+  readonly azure?: AzureAccess;
 }
 
 /** One product, and both views on it, for the tests of a file. */
 export class Stage {
+  /** The same for all of a file. */
+  static #bundle: ReturnType<typeof bundleWorkflows> | undefined;
   readonly view: View;
   readonly temporal: Client;
   readonly #products = new Set<Product>();
@@ -236,7 +241,6 @@ export class Stage {
   readonly #prefix: string;
   readonly #undoings: (() => Promise<unknown>)[] = [];
   #namespaces = 0;
-  #bundle: ReturnType<typeof bundleWorkflows> | undefined;
 
   private constructor(
     view: View,
@@ -278,17 +282,18 @@ export class Stage {
   /** Starts (another) worker and bridge, of the present code and with the file's settings unless told otherwise. */
   async start(
     roles: readonly Role[] = ['worker', 'bridge'],
-    { variables = {}, workflowBundle }: StartOptions = {},
+    { variables = {}, workflowBundle, azure }: StartOptions = {},
   ): Promise<Product> {
     const { kubeconfig, temporal } = this.#environment;
-    this.#bundle ??= bundleWorkflows();
+    Stage.#bundle ??= bundleWorkflows();
     const product = await startProduct({
       configuration: readConfiguration({ ...this.#variables, ...variables }),
       logger: this.#logger(),
       roles,
       kubeconfig,
       temporal,
-      workflowBundle: workflowBundle ?? (await this.#bundle),
+      workflowBundle: workflowBundle ?? (await Stage.#bundle),
+      ...(azure !== undefined && { azure }),
     });
     product.running.catch((error: unknown) => this.#lines.push(`worker failed: ${inspect(error)}`));
     this.#products.add(product);
@@ -318,11 +323,16 @@ export class Stage {
       if (clean !== true)
         throw new Error(`all Workspaces were deleted, and left behind: ${left().join(', ')}\n${this.#picture()}`);
     } finally {
-      await Promise.all([...this.#products].map((product) => this.stop(product)));
-      await this.#connection.close();
-      await view.stop();
-      await client.close();
+      await this.leave();
     }
+  }
+
+  /** Ends everything that was started; what the tests made stays. */
+  async leave(): Promise<void> {
+    await Promise.all([...this.#products].map((product) => this.stop(product)));
+    await this.#connection.close();
+    await this.view.stop();
+    await this.client.close();
   }
 
   /** Undoes what a test made itself, once the Workspaces are gone. */

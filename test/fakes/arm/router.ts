@@ -42,6 +42,8 @@ export class Router {
     const { path, method } = request;
     if (method === 'GET' && path === PRICE_PATH) return listPrices(this.world, this.prices, request);
     if (method === 'POST' && /^\/[^/]+\/oauth2\/v2\.0\/token$/.test(path)) return this.tokens.give(request);
+    const [, authority] = /^\/([^/]+)\/v2\.0\/\.well-known\/openid-configuration$/.exec(path) ?? [];
+    if (method === 'GET' && authority !== undefined) return this.tokens.describe(`${this.world.url()}/${authority}`);
     this.tokens.check(request);
     const [, subscription] = /^\/subscriptions\/([^/]+)/i.exec(path) ?? [];
     const { subscriptionId } = this.world.settings;

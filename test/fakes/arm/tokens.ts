@@ -28,6 +28,17 @@ export class Tokens {
     if (authorization !== `Bearer ${this.#valid}`) throw new ArmRefusal(unauthorized());
   }
 
+  /** `GET /<tenant>/v2.0/.well-known/openid-configuration`: clients look up where they get tokens. */
+  describe(authority: string): Answer {
+    const body = {
+      issuer: `${authority}/v2.0`,
+      authorization_endpoint: `${authority}/oauth2/v2.0/authorize`,
+      token_endpoint: `${authority}/oauth2/v2.0/token`,
+      jwks_uri: `${authority}/discovery/v2.0/keys`,
+    };
+    return { status: 200, headers: {}, body };
+  }
+
   /** `POST /<tenant>/oauth2/v2.0/token`, for clients with a secret or a federated token. */
   give({ body }: RecordedRequest): Answer {
     const form = new URLSearchParams(typeof body === 'string' ? body : '');
