@@ -139,7 +139,8 @@ function teller({ io }: Session): (workspace: Workspace) => void {
   let last = '';
   return ({ status }) => {
     const { state = 'Pending', step } = status ?? {};
-    const line = `${state}: ${step?.name ?? 'no step yet'}${step?.message === undefined ? '' : `: ${step.message}`}`;
+    const where = step === undefined || step.name === state ? state : `${state}, ${step.name}`;
+    const line = [where, step?.message?.replaceAll(/\s*\n\s*/g, ' ')].filter((part) => part !== undefined).join(': ');
     if (line !== last) io.err(`${line}\n`);
     last = line;
   };

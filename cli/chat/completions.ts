@@ -22,6 +22,10 @@ export interface Answered {
   readonly usage?: { readonly promptTokens: number; readonly completionTokens: number };
 }
 
+const DATA = 'data:';
+/** Follows the last piece. */
+const END = '[DONE]';
+
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 const chunkSchema = z.object({
   choices: z
@@ -57,14 +61,8 @@ export async function ask(
   };
   const response = await send(connect, { method: 'POST', path: '/v1/chat/completions', body }, signal);
   let answered: Answered = {};
-  let isComplete = false;
-  for await (const line of createInterface({ input: response })) {
-    if (!line.startsWith('data:')) continue;
-    const data = line.slice('data:'.length).trim();
-    if (data === '[DONE]') {
-      isComplete = true;
-      break;
-    }
+  for await (const data of eventsOf(response, signal)) {
+    if (data === END) return answered;
     const { choices, usage, error } = chunkSchema.parse(JSON.parse(data));
     if (error !== undefined) throw refusal(error.message);
     for (const { delta, finish_reason: finishReason } of choices) {
@@ -72,19 +70,36 @@ export async function ask(
       if (finishReason) answered = { ...answered, finishReason };
     }
     if (usage) {
-      answered = {
-        ...answered,
-        usage: { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens },
-      };
+      const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage;
+      answered = { ...answered, usage: { promptTokens, completionTokens } };
     }
   }
-  response.destroy();
-  if (isComplete) return answered;
-  throw new CliError({
-    exit: 'failed',
-    message: 'the answer broke off before its end',
-    remedy: 'Ask again; kaito logs tells what became of the model server.',
-  });
+  throw brokenOff();
+}
+
+/** The data of server-sent events, each on one line as vLLM writes them. */
+async function* eventsOf(response: IncomingMessage, signal: AbortSignal): AsyncGenerator<string> {
+  try {
+    for await (const line of createInterface({ input: response })) {
+      if (line.startsWith(DATA)) yield line.slice(DATA.length).trim();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw brokenOff(error);
+  } finally {
+    response.destroy();
+  }
+}
+
+function brokenOff(cause?: unknown): CliError {
+  return new CliError(
+    {
+      exit: 'failed',
+      message: 'the answer broke off before its end',
+      remedy: 'Ask again; kaito logs tells what became of the model server.',
+    },
+    { cause },
+  );
 }
 
 interface Sent {

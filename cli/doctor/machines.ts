@@ -11,10 +11,16 @@ const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class';
 /** Whether machines can be bought as the configuration says. */
 export async function checkProvider(
   { client }: ClusterAccess,
-  { machines: { nodeClass, nodePool } }: Pick<Configuration, 'machines'>,
+  { machines: { buyer, nodeClass, nodePool }, azure }: Pick<Configuration, 'machines' | 'azure'>,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const check = 'machines';
+  if (buyer === 'azure') {
+    // Complete, or the configuration would have been refused. Whether Azure lets the worker in, only the worker can tell.
+    const { clusterName = '', resourceGroup = '', subscriptionId = '', location = '' } = azure ?? {};
+    const where = `cluster '${clusterName}' (resource group '${resourceGroup}', subscription ${subscriptionId}, ${location})`;
+    return [ok(check, `the worker makes agent pools of ${where}`)];
+  }
   const claims = await client.get(RESOURCES.customResourceDefinitions, { name: 'nodeclaims.karpenter.sh' }, { signal });
   if (claims === undefined) {
     return [

@@ -45,22 +45,24 @@ export function neededPermissions(role: Role): readonly Permission[] | undefined
     .map((root) => join(__dirname, root, 'charts/kaito-temporal/rbac', `${role}.yaml`))
     .find((path) => existsSync(path));
   if (file === undefined) return undefined;
-  return rulesSchema.parse(parse(readFileSync(file, 'utf8'))).flatMap(({ apiGroups, resources, verbs, resourceNames = [undefined] }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((path) => {
-        const [resource = '', subresource] = path.split('/');
-        return verbs.flatMap((verb) =>
-          resourceNames.map((name) => ({
-            group,
-            resource,
-            verb,
-            ...(subresource !== undefined && { subresource }),
-            ...(name !== undefined && { name }),
-          })),
-        );
-      }),
-    ),
-  );
+  return rulesSchema
+    .parse(parse(readFileSync(file, 'utf8')))
+    .flatMap(({ apiGroups, resources, verbs, resourceNames = [undefined] }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((path) => {
+          const [resource = '', subresource] = path.split('/');
+          return verbs.flatMap((verb) =>
+            resourceNames.map((name) => ({
+              group,
+              resource,
+              verb,
+              ...(subresource !== undefined && { subresource }),
+              ...(name !== undefined && { name }),
+            })),
+          );
+        }),
+      ),
+    );
 }
 
 /** What the person at the keyboard may not do in the namespace, by command. */

@@ -67,6 +67,7 @@ class Reader {
   readonly #open = new Map<string, Open>();
   readonly #timers = new Map<string, number>();
   #uid: string | undefined;
+  #lastStep = '';
 
   constructor(decode: Decode) {
     this.#decode = decode;
@@ -100,11 +101,7 @@ class Reader {
       this.#uid ??= look.uid;
       // Proof of life that nobody acted on.
       if (look.reason === 'resync' && look.uid === this.#uid) return;
-      this.#add({
-        time,
-        kind: 'asked',
-        what: `${REASONS[look.reason] ?? look.reason} (generation ${look.generation})`,
-      });
+      this.#add({ time, kind: 'asked', what: reasonOf(look) });
       return;
     }
     const cancel = event.workflowExecutionCancelRequestedEventAttributes;
@@ -118,6 +115,7 @@ class Reader {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
       const type = scheduled.activityType?.name ?? 'activity';
+      this.#lastStep = type;
       const summary = event.userMetadata?.summary;
       const [said] = summary ? await this.#decode.payloads({ payloads: [summary] }) : [];
       const entry: LifeEntry = {
@@ -181,7 +179,8 @@ class Reader {
       return;
     }
     const timer = event.timerStartedEventAttributes;
-    if (timer) {
+    // Other timers are limits of steps.
+    if (timer && this.#lastStep === 'reportPause') {
       const seconds = Number(timer.startToFireTimeout?.seconds ?? 0);
       this.#timers.set(String(event.eventId), this.entries.length);
       this.#add({ time, kind: 'pause', what: `waits up to ${seconds} s before the next try`, isUnderWay: true });
@@ -255,6 +254,11 @@ function endedActivity(event: HistoryEvent): EndedActivity | undefined {
   const cancelled = event.activityTaskCanceledEventAttributes;
   if (cancelled) return { scheduledEventId: String(cancelled.scheduledEventId), what: 'was told to stop' };
   return undefined;
+}
+
+function reasonOf({ reason, generation }: Look): string {
+  if (reason === 'generation' && generation === 1) return 'the Workspace was created';
+  return `${REASONS[reason] ?? reason} (generation ${generation})`;
 }
 
 function timeOf({ eventTime }: HistoryEvent): string {
