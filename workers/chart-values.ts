@@ -3,6 +3,7 @@
  * configuration is part of it, so that a new one can be set through the chart without more ado. Defaults are in values.yaml.
  */
 import { z } from 'zod';
+import { quotaFileSchema } from '../activities/quotas/limits';
 import { configurationSchema } from './configuration';
 
 const text = (description: string) => z.string().meta({ description });
@@ -143,6 +144,18 @@ const values = group(
         ),
       },
       'What the provider azure needs of the cluster; its settings are in config.',
+    ),
+    quotas: quotaFileSchema.partial().meta({
+      description: 'What namespaces may buy: machines together, and what these cost, USD an hour.',
+    }),
+    networkPolicy: group(
+      {
+        enabled: flag('NetworkPolicies for the release’s own pods.'),
+        ports: z.array(z.int().min(1).max(65_535)).meta({ description: 'TCP ports that worker and bridge may reach.' }),
+        metricsFrom: kubernetesList('Who may read metrics; everybody where empty. NetworkPolicyPeers'),
+        egress: kubernetesList('Further rules of egress'),
+      },
+      'Traffic of the release’s own pods.',
     ),
     crds: group(
       {

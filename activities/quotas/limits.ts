@@ -9,13 +9,20 @@ import { DNS_LABEL } from '../../api/patterns';
 import type { Logger } from '../../kubernetes/logger';
 
 const limitsSchema = z.strictObject({
-  /** Machines that all Workspaces of the namespace have together. */
-  maxMachines: z.int().min(0).optional(),
-  /** What these may cost together, USD an hour by the cloud's public list. */
-  maxPricePerHour: z.number().min(0).optional(),
+  maxMachines: z
+    .int()
+    .min(0)
+    .optional()
+    .meta({ description: 'Machines that all Workspaces of the namespace have together.' }),
+  maxPricePerHour: z
+    .number()
+    .min(0)
+    .optional()
+    .meta({ description: 'What these may cost together, USD an hour by the cloud’s public list.' }),
 });
 
-const fileSchema = z.strictObject({
+/** The file, and the chart's value `quotas`. */
+export const quotaFileSchema = z.strictObject({
   /** Of namespaces that have no entry; a namespace's own entry stands alone. */
   default: limitsSchema.optional(),
   namespaces: z.record(z.string().regex(new RegExp(DNS_LABEL), 'is no name of a namespace'), limitsSchema).optional(),
@@ -29,7 +36,7 @@ export interface Quotas {
   of(namespace: string): Limits | undefined;
 }
 
-type QuotaFile = z.infer<typeof fileSchema>;
+type QuotaFile = z.infer<typeof quotaFileSchema>;
 
 /**
  * Opens the file.
@@ -70,7 +77,7 @@ function read(path: string): QuotaFile {
   const document = parseDocument(readFileSync(path, 'utf8'));
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) throw new Error(`${path}: ${syntaxError.message}`);
-  const parsed = fileSchema.safeParse(document.toJS() ?? {});
+  const parsed = quotaFileSchema.safeParse(document.toJS() ?? {});
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => {
     const told = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;

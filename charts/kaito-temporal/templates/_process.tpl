@@ -55,6 +55,11 @@
   mountPath: /etc/kaito/presets
   readOnly: true
 {{- end }}
+{{- if .Values.quotas }}
+- name: quotas
+  mountPath: /etc/kaito/quotas
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "kaito-temporal.volumes" -}}
@@ -78,6 +83,11 @@
 - name: presets
   configMap:
     name: {{ . }}
+{{- end }}
+{{- if .Values.quotas }}
+- name: quotas
+  configMap:
+    name: {{ include "kaito-temporal.fullname" . }}-quotas
 {{- end }}
 {{- end -}}
 
