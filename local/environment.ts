@@ -121,6 +121,8 @@ export async function down(
     );
   }
   await removeIfEmpty(dir);
+  // What is kept is still its owner's: the guardian, once dismissed, would take it away.
+  if (options.keepData === true) return;
   guardians.get(dir)?.dismiss();
   guardians.delete(dir);
 }
