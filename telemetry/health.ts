@@ -93,15 +93,16 @@ async function look({ problem }: Check): Promise<string | undefined> {
 /** A watch is read whole every ten minutes even when all seems well: one that is older than this does nothing any more. */
 const STUCK_MS = 15 * 60_000;
 
-/** Ready: every cache has its first list, and none has failed since it last succeeded. */
+/** Ready: every cache has its first list, and its watch is open or was ended in good order. */
 export function watchesUpToDate(watches: () => readonly WatchState[]): Check {
   return {
     name: 'watches',
     for: ['ready'],
     problem: () =>
       sentence(
-        watches().flatMap(({ resource, lastEventAt, lastError }) => {
-          if (lastError !== undefined) return [`${resource}: ${lastError}`];
+        watches().flatMap(({ resource, lastEventAt, lastError, state }) => {
+          // The error is told until the watch brings something, which may take a minute; that it is open is good enough.
+          if (lastError !== undefined && state !== 'watching') return [`${resource}: ${lastError}`];
           return lastEventAt === undefined ? [`${resource}: not listed yet`] : [];
         }),
       ),
@@ -116,8 +117,9 @@ export function watchesMoving(watches: () => readonly WatchState[], now: () => n
     problem: () =>
       sentence(
         watches().flatMap(({ resource, lastEventAt, lastError, state }) => {
-          const isStuck = lastError === undefined && lastEventAt !== undefined && now() - lastEventAt > STUCK_MS;
-          return isStuck ? [`${resource}: ${state}, nothing heard since ${new Date(lastEventAt).toISOString()}`] : [];
+          const isTrying = lastError !== undefined && state !== 'watching';
+          if (isTrying || lastEventAt === undefined || now() - lastEventAt <= STUCK_MS) return [];
+          return [`${resource}: ${state}, nothing heard since ${new Date(lastEventAt).toISOString()}`];
         }),
       ),
   };
