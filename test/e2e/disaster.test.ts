@@ -7,7 +7,7 @@ import { RESOURCES } from '../../kubernetes/resources';
 import type { Workspace } from '../../api/workspace';
 import type { Product } from '../../workers/product';
 import { inference, NODE_CLASSES, Stage } from './support';
-import { DIGEST, end, provision, push, pushSecret, runningPod, STORAGE_CLASS, train, tuning } from './tuning-support';
+import { DIGEST, end, push, pushSecret, runningPod, STORAGE_CLASS, train, tuning } from './tuning-support';
 
 /** What docs/disaster-recovery.md promises: Temporal's data lost, or the cluster's set back to a backup. */
 
