@@ -58,6 +58,19 @@ describe('the plan, before anything is bought', () => {
     90_000,
   );
 
+  test('scenario 13: a list of quotas that is slow is not waited for', async () => {
+    const { arm, worker, claim } = await start();
+    // Longer than the patience with lists of the region, which is ten seconds.
+    const slow = arm.script.on('GET', /\/usages$/).delay(25_000);
+    const startedMs = Date.now();
+    const one = worker();
+    expect(await one.ensure(claim())).toMatchObject({ kind: 'acquired' });
+    expect(slow.hits).toBe(1);
+    expect(Date.now() - startedMs).toBeLessThan(20_000);
+    await one.release(claim());
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
   const selecting = (matchLabels: object): object => ({ labelSelector: { matchLabels } });
   test('scenario 37: what Azure would refuse is refused before it is asked', async () => {
     const { arm, worker, claim } = await start();

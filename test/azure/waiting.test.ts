@@ -161,6 +161,43 @@ describe('what has to be waited for', () => {
     await one.release(spot);
     arm.assertInvariants({ nothingLeft: true });
   });
+
+  test('scenario 33: … as on-demand machines, where spot ones can not be had again', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    const either = claim({}, { capacityType: 'spot-then-on-demand' });
+    await one.ensure(either);
+    const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
+    expect(pool?.properties.scaleSetPriority).toBe('Spot');
+    const isSpot = ({ properties }: { properties: { scaleSetPriority?: string } }) =>
+      properties.scaleSetPriority === 'Spot';
+    arm.operations.on('update', isSpot).fails(failures.skuNotAvailable(A100, 'eastus'));
+    arm.operations.on('create', isSpot).fails(failures.skuNotAvailable(A100, 'eastus'));
+    await arm.evict(pool?.name ?? '');
+
+    expect(await one.ensure(either)).toMatchObject({ kind: 'acquired' });
+    const left = arm.pools().filter(({ origin }) => origin === 'client');
+    expect(left).toHaveLength(1);
+    expect(left[0]?.properties.scaleSetPriority ?? 'Regular').toBe('Regular');
+    expect(one.failed).toMatchObject([
+      { variant: expect.stringContaining('spot') as unknown, failure: { cause: 'Capacity' } },
+    ]);
+    await one.release(either);
+    arm.assertInvariants({ nothingLeft: true });
+  });
+
+  test('scenario 33: … but not where only spot machines are allowed: then the size is given up', async () => {
+    const { arm, worker, claim } = await start();
+    const one = worker();
+    const spot = claim({}, { capacityType: 'spot' });
+    await one.ensure(spot);
+    const [pool] = arm.pools().filter(({ origin }) => origin === 'client');
+    arm.operations.on('update', /./).fails(failures.skuNotAvailable(A100, 'eastus'));
+    arm.operations.on('create', /./).fails(failures.skuNotAvailable(A100, 'eastus'));
+    await arm.evict(pool?.name ?? '');
+    expect(failureOf(await one.ensure(spot))).toMatchObject({ cause: 'Capacity' });
+    arm.assertInvariants({ nothingLeft: true });
+  });
 });
 
 describe('a machine that breaks', () => {
