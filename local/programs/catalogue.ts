@@ -12,6 +12,7 @@ export type ProgramName =
   | 'temporal'
   | 'registry'
   | 'crane'
+  | 'promtool'
   | 'helm'
   | 'kubelet'
   | 'kube-proxy'
@@ -254,6 +255,19 @@ export const CATALOGUE: Readonly<Record<ProgramName, Program>> = {
       module: path.join(GO_MODULES, 'helm'),
       package: 'helm.sh/helm/v4/cmd/helm',
       ldflags: '-X helm.sh/helm/v4/internal/version.version=v4.3.1',
+    },
+  },
+  promtool: {
+    name: 'promtool',
+    version: 'v3.13.5',
+    path: { versionArguments: ['--version'] },
+    go: {
+      // Modules of Prometheus 3 are numbered v0.3xx.
+      module: path.join(GO_MODULES, 'promtool'),
+      package: 'github.com/prometheus/prometheus/cmd/promtool',
+      ldflags: '-X github.com/prometheus/common/version.Version=3.13.5',
+      // What finds targets in clouds: most of the program, and nothing that checks rules.
+      tags: ['remove_all_sd'],
     },
   },
   kubelet: kubernetes('kubelet'),
