@@ -35,7 +35,13 @@ async function main(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
   });
 
-  const product = await startProduct({ configuration, logger, roles, telemetry });
+  const starting = startProduct({ configuration, logger, roles, telemetry });
+  const product = await Promise.race([starting, stopping]);
+  if (typeof product === 'string') {
+    // Nothing is at work yet, so nothing has to be handed over.
+    logger.info('stopping before the start was done', { signal: product });
+    process.exit();
+  }
   logger.info('started', { roles, server: product.client.server, taskQueue: configuration.taskQueue });
   const signal = await Promise.race([stopping, product.running]);
   logger.info('stopping', { signal });
@@ -46,5 +52,6 @@ async function main(): Promise<void> {
 main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   if (process.env['KAITO_LOG_LEVEL'] === 'debug') console.error(error);
-  process.exitCode = 1;
+  // Health endpoints and Temporal's runtime would keep alive a process that does nothing any more.
+  process.exit(1);
 });
