@@ -157,6 +157,34 @@ const values = group(
       },
       'Traffic of the release’s own pods.',
     ),
+    monitoring: group(
+      {
+        podMonitor: group(
+          {
+            enabled: flag('A PodMonitor, so that Prometheus’ operator has /metrics of worker and bridge read.'),
+            interval: text('How often, for example 30s.'),
+            labels: labels('Further labels of the PodMonitor, by which a Prometheus selects it.'),
+          },
+          'What reads metrics.',
+        ),
+        rules: group(
+          {
+            enabled: flag('A PrometheusRule with the alerts.'),
+            labels: labels('Further labels of the PrometheusRule, by which a Prometheus selects it.'),
+            runbooksUrl: text('Address of the page of runbooks, which alerts refer to.'),
+          },
+          'Alerts.',
+        ),
+        dashboard: group(
+          {
+            enabled: flag('A ConfigMap with the dashboard, for Grafana’s sidecar.'),
+            labels: labels('Labels by which the sidecar finds it.'),
+          },
+          'Grafana’s dashboard.',
+        ),
+      },
+      'Metrics, alerts and the dashboard.',
+    ),
     crds: group(
       {
         enabled: flag('Off: somebody else applies them.'),
