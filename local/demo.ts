@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { ANNOTATION_RETRY } from '../api/labels';
 import type { Workspace } from '../api/workspace';
 import { DEFAULT_DIR, PRODUCT_MANIFESTS, REAL_DIR, WELL_KNOWN_PORTS } from './defaults';
+import { playAzure } from './demo/azure';
 import type { Child } from './demo/child';
 import type { Cleanup } from './demo/cleanup';
 import { follow, isReady } from './demo/follow';
@@ -37,9 +38,10 @@ async function main(): Promise<void> {
       'with real containers: a tiny model is served, tuned, and served with its adapter (Linux, root)',
       false,
     )
+    .option('--azure-fake', 'machines as agent pools of AKS, by a stand-in for Azure Resource Manager', false)
     .option('--exit', 'tear down after success instead of waiting for Ctrl-C', false)
     .parse();
-  const options = program.opts<{ dir?: string; exit: boolean; real: boolean }>();
+  const options = program.opts<{ dir?: string; exit: boolean; real: boolean; azureFake: boolean }>();
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort(new Error('interrupted'));
@@ -47,9 +49,13 @@ async function main(): Promise<void> {
 
   const cleanup: Cleanup = [];
   try {
+    const dir = options.dir ?? (options.real ? REAL_DIR : DEFAULT_DIR);
+    const { signal } = interrupted;
     const product = options.real
-      ? await playReal(options.dir ?? REAL_DIR, cleanup, interrupted.signal)
-      : await play(options.dir ?? DEFAULT_DIR, cleanup, interrupted.signal);
+      ? await playReal(dir, cleanup, signal)
+      : options.azureFake
+        ? await playAzure(async () => (await bringUp(dir, cleanup, signal)).environment, cleanup, signal)
+        : await play(dir, cleanup, signal);
     if (!options.exit) {
       say('\n  Ctrl-C ends it all.');
       await Promise.race([untilAborted(interrupted.signal), product.ended]);

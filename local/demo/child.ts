@@ -19,6 +19,8 @@ export interface ChildSpec {
   readonly logFile: string;
   /** Further files that Node loads before the entry. */
   readonly preload?: readonly string[];
+  /** Gets what it says by `process.send`. */
+  readonly onMessage?: (message: unknown) => void;
   /** Aborts the start. */
   readonly signal: AbortSignal;
 }
@@ -51,6 +53,7 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...spec.env },
   });
+  if (spec.onMessage !== undefined) child.on('message', spec.onMessage);
   const tail: string[] = [];
   let stopping = false;
   const ended = new Promise<never>((_, reject) => {

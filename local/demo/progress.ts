@@ -136,9 +136,10 @@ function resultOf(step: StepName, status: WorkspaceStatus | undefined): string {
       return status?.conditions?.find(({ type }) => type === 'Planned')?.message ?? '';
     case 'Machines':
       return (status?.machines ?? [])
-        .map(({ name, nodeName, provider }) =>
-          provider === 'own-nodes' ? `own node ${name}` : `NodeClaim ${name} is node ${nodeName ?? '?'}`,
-        )
+        .map(({ name, nodeName, provider }) => {
+          if (provider === 'own-nodes') return `own node ${name}`;
+          return provider === 'azure' ? `node ${name}` : `NodeClaim ${name} is node ${nodeName ?? '?'}`;
+        })
         .join(', ');
     case 'Workload':
       return `StatefulSet ${status?.workload?.name ?? ''} and its Services applied`;
