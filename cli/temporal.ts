@@ -5,7 +5,7 @@ import { toError } from '../api/to-error';
 import type { GlobalFlags } from './flags';
 import { CliError } from './failure';
 
-const CONNECT_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_ADDRESS = 'localhost:7233';
 
 /** The Temporal server that the flags, `TEMPORAL_…` or a profile of Temporal's configuration file name. */

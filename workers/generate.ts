@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatMarkdown, generatedFiles, type GeneratedFile } from '../api/generated-files';
+// eslint-disable-next-line import-x/no-restricted-paths -- a command is a process of its own; the product does not use the command line tool
+import { cliPage } from '../cli/page';
 import { chartValuesSchema } from './chart-values';
 import { configurationPage } from './configuration-page';
 
@@ -28,7 +30,8 @@ async function main(root: string, check: boolean): Promise<void> {
 async function everyFile(): Promise<readonly GeneratedFile[]> {
   const configuration = { path: 'docs/configuration.md', content: await formatMarkdown(configurationPage()) };
   const chartValues = { path: 'charts/kaito-temporal/values.schema.json', content: chartValuesSchema() };
-  return [...(await generatedFiles()), configuration, chartValues];
+  const cli = { path: 'docs/cli.md', content: await formatMarkdown(cliPage()) };
+  return [...(await generatedFiles()), configuration, chartValues, cli];
 }
 
 function contentOf(file: string): string | undefined {

@@ -19,9 +19,9 @@ export async function* examine(session: Session): AsyncGenerator<Finding> {
     yield* await checkTemporal(() => session.temporal(), taskQueueOf(env), signal);
     return;
   }
-  const server = await checkServer(cluster, signal);
-  yield server;
-  if (server.result === 'fail' && server.remedy !== undefined && !server.message.includes('Kubernetes v')) {
+  const { finding, isReachable } = await checkServer(cluster, signal);
+  yield finding;
+  if (!isReachable) {
     yield* await checkTemporal(() => session.temporal(), taskQueueOf(env), signal);
     return;
   }

@@ -19,8 +19,11 @@ function admission(plural: string, kind: string): Resource {
   return defineResource({ group: 'admissionregistration.k8s.io', version: 'v1', plural, kind, namespaced: false });
 }
 
-/** Whether the cluster answers, and is new enough. */
-export async function checkServer(cluster: ClusterAccess, signal: AbortSignal): Promise<Finding> {
+/** Whether the cluster answers (without, no other check of it makes sense), and is new enough. */
+export async function checkServer(
+  cluster: ClusterAccess,
+  signal: AbortSignal,
+): Promise<{ readonly finding: Finding; readonly isReachable: boolean }> {
   const check = 'cluster';
   try {
     const { major, minor, gitVersion } = await cluster.json<{ major: string; minor: string; gitVersion: string }>(
@@ -30,12 +33,12 @@ export async function checkServer(cluster: ClusterAccess, signal: AbortSignal): 
     const where = `${cluster.client.server}, Kubernetes ${gitVersion}`;
     // Some clouds write "30+".
     const isOld = Number(major) === 1 && Number.parseInt(minor, 10) < OLDEST_MINOR;
-    if (isOld) return fail(check, where, `Upgrade it: admission policies need Kubernetes 1.${OLDEST_MINOR} or newer.`);
-    return ok(check, where);
+    const upgrade = `Upgrade it: admission policies need Kubernetes 1.${OLDEST_MINOR} or newer.`;
+    return { finding: isOld ? fail(check, where, upgrade) : ok(check, where), isReachable: true };
   } catch (error) {
     signal.throwIfAborted();
     const { message, remedy = 'Check the kubeconfig and the network.' } = toldOf(error);
-    return fail(check, message, remedy);
+    return { finding: fail(check, message, remedy), isReachable: false };
   }
 }
 

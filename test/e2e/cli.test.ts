@@ -1,7 +1,6 @@
 import { stringify } from 'yaml';
 import { RESOURCES } from '../../kubernetes/resources';
 import type { Life } from '../../cli/history/entry';
-import type { Finding } from '../../cli/doctor/finding';
 import { inference, NODE_CLASSES, useStage } from './support';
 import { json, kaito } from './cli-support';
 
@@ -222,23 +221,4 @@ describe('plan', () => {
     expect(ran.out).toContain('Would get  nothing: none of these fits');
     expect(ran.out).toContain('resource.labelSelector: no nodes found matching');
   });
-});
-
-it('doctor finds the running product well, line by line', async () => {
-  const namespace = await stage().namespace();
-  const ran = await kaito(namespace, ['doctor', '-o', 'json']);
-  const findings = JSON.parse(ran.out) as readonly Finding[];
-  const resultOf = (check: string) => findings.filter((one) => one.check === check).map(({ result }) => result);
-
-  for (const check of [
-    'cluster',
-    'Workspace definition',
-    'admission policy',
-    'your permissions',
-    'search attributes',
-    'worker',
-  ]) {
-    expect([check, resultOf(check)]).toEqual([check, ['ok']]);
-  }
-  expect(resultOf('installation')).toEqual(['skip']);
 });
