@@ -48,7 +48,7 @@ export const configurationSchema = z.object({
     default: 'false',
   }),
   KAITO_NETWORK_POLICIES: z.enum(['true', 'false']).default('false').meta({
-    description: 'Whether each Workspace gets a NetworkPolicy (docs/security.md).',
+    description: 'Whether each Workspace gets a NetworkPolicy (docs/pod-security.md).',
     default: 'false',
   }),
   KAITO_HUB_ENDPOINT: text('Mirror of the Hugging Face hub that pods download from.'),

@@ -45,13 +45,17 @@ export function createAdmission(deps: Dependencies): Admit {
     const limits = quotas.of(namespace);
     if (limits === undefined || candidate.provider === 'own-nodes') return undefined;
 
-    // What is held stays held: when the quota became smaller, or this is another try of a worker that died.
-    const held = deps.status.latest(workspace).status?.reservation;
-    if (held?.state === 'Held' && covers(held, candidate)) return undefined;
-
     const pricePerHour =
       limits.maxPricePerHour === undefined ? undefined : await provider.pricePerHour?.(wish, context.signal);
     const wanted: Amount = { machines: candidate.nodeCount, pricePerHour };
+    // What is held stays held: when the quota became smaller, or this is another try of a worker that died.
+    const held = deps.status.latest(workspace).status?.reservation;
+    if (held?.state === 'Held' && covers(held, candidate)) {
+      if (held.machines > wanted.machines) {
+        await tell(wish, context, acquiring(candidate), { reservation: reservation('Held', candidate, wanted) });
+      }
+      return undefined;
+    }
     const never = neverFits(wanted, limits);
     if (never !== undefined) {
       const failure = refusal(namespace, machinesOf(candidate), wanted, limits, never);

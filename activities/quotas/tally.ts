@@ -65,7 +65,8 @@ function entryOf(workspace: Workspace): Entry {
   const seen = bought(workspace);
   const amount: Amount = {
     machines: reservation?.machines ?? 0,
-    pricePerHour: priceOf(reservation?.pricePerHour),
+    // Reserved before prices were limited: what it was found to cost when it was bought.
+    pricePerHour: priceOf(reservation === undefined ? '0' : (reservation.pricePerHour ?? status.pricePerHour)),
   };
   // A push may go on for days without the machines that it began with.
   const isHeld = reservation !== undefined && reservation.state !== 'Waiting' && step?.name !== 'Push';

@@ -171,3 +171,8 @@ describe('Workspaces that ask at the same time', () => {
     );
   });
 });
+
+test('a price that was not asked for when it was reserved is the one that was found when it was bought', () => {
+  const a = made('a', 1, { ...reserved('Held', 2), machines: seen(2), pricePerHour: '6.5' });
+  expect(tally([a]).against(me)).toEqual({ machines: 2, pricePerHour: 6.5, by: ['a'] });
+});
