@@ -76,7 +76,8 @@ export function defineStep<I extends StepInput, O>(
       saying = undefined;
       activity.heartbeat(message);
     };
-    const ticking = setInterval(beat, HEARTBEAT_MS);
+    // Several within the time-out, whatever that is: one that comes late does no harm then.
+    const ticking = setInterval(beat, Math.min(HEARTBEAT_MS, (activity.info.heartbeatTimeoutMs ?? Infinity) / 4));
     const unwatch = watchLife(deps, input, options, () => stop.abort(new SupersededError()));
 
     const context: StepContext = {

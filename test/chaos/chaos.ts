@@ -1,0 +1,177 @@
+import { writeFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+import { createRecorder } from './boundaries';
+import { describeFault, KINDS, planFaults, type Boundary, type Fault, type FaultKind } from './faults';
+import { startLedger } from './ledger';
+import { LIFE, LIVES, User, type LifeName } from './lives';
+import { startPlayer } from './player';
+import { createRandom, type Random } from './random';
+import { findingsOf, isClean, resultsOf, tableOf } from './report';
+import { startRig, type Rig } from './rig';
+import { runRound, type Inhabitant, type RoundResult, type Stage } from './round';
+import { makeBystanders } from './bystanders';
+import { insist, Scene } from './scene';
+import { watchTruth } from './truth';
+import { RESOURCES } from '../../kubernetes/resources';
+
+interface Options {
+  readonly seed: number;
+  readonly faults: number;
+  readonly json?: string;
+  readonly only?: FaultKind;
+  readonly list: boolean;
+}
+
+/** Lives whose every moment is recorded, to be killed at. */
+const RECORDED: readonly LifeName[] = ['grows', 'tunes', 'changes', 'resumes'];
+const RECORDED_WITHIN_MS = 120_000;
+/** Of these, so many beside the subject of a fault. */
+const INFERENCES = LIVES.filter((life) => LIFE[life].needs.statefulSets > 0);
+const TUNINGS = LIVES.filter((life) => LIFE[life].needs.jobs > 0);
+const OF_EACH = 2;
+/** Moments that come no more when something else happened are no faults; more of them than this is a fault of the run. */
+const MOST_MISSED = 0.1;
+
+/** `npm run chaos`: docs/chaos.md says what is done, and how to read what it finds. */
+async function main(): Promise<void> {
+  const program = new Command('chaos')
+    .description('Injects faults into the product, on an environment of its own, and looks whether anything was lost.')
+    .option('--seed <number>', 'which faults, and when', whole(0), 1)
+    .option('--faults <number>', 'how many', whole(1), 55)
+    .option('--json <file>', 'write the results there, too')
+    .addOption(new Option('--only <kind>', 'faults of one kind').choices(KINDS))
+    .option('--list', 'only say which faults these would be', false)
+    .parse();
+  const options = program.opts<Options>();
+
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => interrupted.abort(new Error('interrupted')));
+  }
+  const rig = await startRig({ log: say, signal: interrupted.signal });
+  let clean = false;
+  try {
+    clean = await run(rig, options, interrupted.signal);
+  } finally {
+    if (!clean) say(`logs: ${rig.logs}`);
+    await rig.stop({ keepLogs: !clean });
+  }
+  process.exitCode = clean ? 0 : 1;
+}
+
+/** True when nothing was found. */
+async function run(rig: Rig, options: Options, signal: AbortSignal): Promise<boolean> {
+  const started = Date.now();
+  const scene = await Scene.open(rig.client);
+  const player = startPlayer(scene);
+  const stage: Stage = {
+    rig,
+    scene,
+    player,
+    ledger: startLedger(scene),
+    truth: watchTruth(scene, player),
+    signal,
+  };
+  try {
+    const boundaries = await record(stage);
+    const random = createRandom(options.seed);
+    const faults = planFaults(random, options.faults, boundaries, options.only);
+    say(`${boundaries.length} moments were recorded; ${faults.length} faults, seed ${options.seed}`);
+    if (options.list) {
+      for (const fault of faults) process.stdout.write(`${describeFault(fault)}\n`);
+      return true;
+    }
+    const rounds: RoundResult[] = [];
+    for (const [index, fault] of faults.entries()) {
+      signal.throwIfAborted();
+      const namespace = `chaos-${index + 1}`;
+      const ofRound = createRandom(options.seed * 100_003 + index);
+      const round = await runRound(stage, namespace, fault, inhabitantsOf(namespace, fault, ofRound), ofRound);
+      rounds.push(round);
+      sayRound(index + 1, faults.length, round);
+    }
+    const results = resultsOf(options.seed, rounds, (Date.now() - started) / 1_000);
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
+    const failed = rounds.filter((round) => !isClean(round)).length;
+    const tooManyMissed = results.missed > MOST_MISSED * rounds.length ? 1 : 0;
+    if (tooManyMissed > 0) say(`${results.missed} of ${rounds.length} moments did not come`);
+    process.stdout.write(`\n${tableOf(results)}\n\n`);
+    process.stdout.write(`${results.faults - failed} passed, ${failed + tooManyMissed} failed\n`);
+    return failed + tooManyMissed === 0;
+  } finally {
+    stage.truth.stop();
+    await player.stop();
+    await scene.stop();
+  }
+}
+
+/** A run without faults, for the moments to kill at. */
+async function record({ rig, scene, ledger, signal }: Stage): Promise<readonly Boundary[]> {
+  const namespace = 'chaos-0';
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(RECORDED_WITHIN_MS)]);
+  const user = new User(scene, rig.temporal, limit);
+  const lives = RECORDED.map((life) => ({ namespace, name: `a-${life}`, life }));
+  const recorder = createRecorder(scene, lives);
+  rig.tap(async (moment) => {
+    recorder.note(moment);
+    if (moment.sort === 'request') ledger.note(moment);
+  });
+  await insist(
+    () =>
+      rig.client.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }),
+    limit,
+  );
+  await makeBystanders(rig.client, namespace, limit);
+  for (const { life, ...ref } of lives) {
+    const { manifest, live } = LIFE[life];
+    await user.create(manifest(ref));
+    await live(user, ref);
+    await user.delete(ref);
+    await user.gone(ref, scene.get('workspaces', ref)?.metadata.uid ?? '');
+  }
+  rig.tap(undefined);
+  return recorder.boundaries;
+}
+
+/** Who lives through a fault: first whom it is aimed at. */
+function inhabitantsOf(namespace: string, fault: Fault, random: Random): readonly Inhabitant[] {
+  const subject = fault.kind === 'kill' ? fault.at.life : random.pick(RECORDED);
+  const beside = [INFERENCES, TUNINGS].flatMap((lives) => {
+    const count = lives.includes(subject) ? OF_EACH - 1 : OF_EACH;
+    return Array.from({ length: count }, () => random.pick(lives));
+  });
+  // Names begin with a letter of their own, so that none is the beginning of another.
+  return [subject, ...beside].map((life, index) => ({
+    namespace,
+    name: `${String.fromCharCode('a'.charCodeAt(0) + index)}-${life}`,
+    life,
+  }));
+}
+
+function sayRound(number: number, of: number, round: RoundResult): void {
+  const { fault, struck, recoverMs, tookMs } = round;
+  const how = struck ? `recovered in ${((recoverMs ?? 0) / 1_000).toFixed(1)} s` : 'its moment did not come';
+  const verdict = isClean(round) ? 'ok  ' : 'FAIL';
+  say(`${verdict} ${number}/${of} ${fault}: ${how} (round ${(tookMs / 1_000).toFixed(1)} s)`);
+  for (const finding of findingsOf(round)) say(`       ${finding}`);
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It is a whole number from ${least}.`);
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(
+    `The chaos run failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exitCode = 1;
+});
