@@ -87,6 +87,24 @@ it('never lets two slip through at once, whichever worker they are on, and lets 
   await stage().stop(second);
 });
 
+it('forgets one that waits when it is deleted, and lets the next one in', async () => {
+  const namespace = await stage().namespace();
+  limit({ maxMachines: 1 }, namespace);
+  await create(namespace, 'first');
+  await stage().ready({ namespace, name: 'first' });
+  await create(namespace, 'second');
+  await create(namespace, 'third');
+  const waits = (name: string) => stage().failing({ namespace, name }, 'NamespaceQuota');
+  await Promise.all([waits('second'), waits('third')]);
+
+  await stage().client.delete(RESOURCES.workspaces, { namespace, name: 'second' });
+  await stage().until('it is gone', () => stage().view.workspace(namespace, 'second') === undefined);
+  expect(stage().view.nodeClaims(namespace)).toHaveLength(1);
+
+  await stage().client.delete(RESOURCES.workspaces, { namespace, name: 'first' });
+  await stage().ready({ namespace, name: 'third' });
+});
+
 it('says at once what a quota can never hold, and buys nothing', async () => {
   const namespace = await stage().namespace();
   const template = { spec: { containers: [{ name: 'it', image: 'registry.example/it:1' }] } };
