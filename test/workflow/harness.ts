@@ -42,6 +42,8 @@ export interface Harness {
   readonly bundle: WorkflowBundleWithSourceMap;
   /** Runs `test` with a worker and a Workspace of its own, whose workflow is ended afterwards. */
   run(test: (subject: Subject) => Promise<void>): Promise<void>;
+  /** Runs a worker with these activities, on a task queue of its own, while `work` runs. */
+  withWorker<T>(activities: object, work: (taskQueue: string) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -64,25 +66,30 @@ export async function openHarness({ address, namespace }: Server): Promise<Harne
   const client = new Client({ connection, namespace, identity: IDENTITY });
   const bundle = await bundleWorkflows();
 
+  async function withWorker<T>(activities: object, work: (taskQueue: string) => Promise<T>): Promise<T> {
+    const taskQueue = `test-${randomUUID()}`;
+    const worker = await Worker.create({
+      connection: native,
+      namespace,
+      identity: IDENTITY,
+      taskQueue,
+      workflowBundle: bundle,
+      activities,
+      workflowThreadPoolSize: 1,
+      maxHeartbeatThrottleInterval: '50ms',
+      shutdownForceTime: '1s',
+    });
+    return worker.runUntil(() => work(taskQueue));
+  }
+
   return {
     client,
     bundle,
+    withWorker,
     async run(test) {
       const steps = new FakeSteps();
-      const taskQueue = `test-${randomUUID()}`;
-      const worker = await Worker.create({
-        connection: native,
-        namespace,
-        identity: IDENTITY,
-        taskQueue,
-        workflowBundle: bundle,
-        activities: steps.activities,
-        workflowThreadPoolSize: 1,
-        maxHeartbeatThrottleInterval: '50ms',
-        shutdownForceTime: '1s',
-      });
-      const subject = createSubject(client, taskQueue, steps);
-      await worker.runUntil(async () => {
+      await withWorker(steps.activities, async (taskQueue) => {
+        const subject = createSubject(client, taskQueue, steps);
         try {
           await test(subject);
         } finally {

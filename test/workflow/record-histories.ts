@@ -10,45 +10,54 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { Connection } from '@temporalio/client';
+import { Connection, type Client } from '@temporalio/client';
 
 import { pickPorts } from '../../local/ports';
 import { getPrograms } from '../../local/programs';
-import { openHarness, until, type Subject } from './harness';
+import { openHarness, until, type HistoryEvent } from './harness';
 import { SCENARIOS, SUGGEST_CONTINUE_AS_NEW_AT } from './scenarios';
+import { SHARED_SCENARIOS } from './shared-scenarios';
 
 const FOLDER = path.join(__dirname, 'histories');
 
 async function main(): Promise<void> {
   const asked = process.argv.slice(2);
-  const names = asked.length > 0 ? asked : Object.keys(SCENARIOS);
+  const names = asked.length > 0 ? asked : Object.keys({ ...SCENARIOS, ...SHARED_SCENARIOS });
   await mkdir(FOLDER, { recursive: true });
   await withServer(async (address) => {
     const harness = await openHarness({ address, namespace: 'default' });
     for (const name of names) {
       const live = SCENARIOS[name];
-      if (live === undefined) throw new Error(`no scenario ${name}; there are: ${Object.keys(SCENARIOS).join(', ')}`);
-      await harness.run(async (subject) => {
-        await live(subject);
-        await save(subject, name);
-      });
+      const shared = SHARED_SCENARIOS[name];
+      if (live !== undefined) {
+        await harness.run(async (subject) => {
+          await live(subject);
+          await save(harness.client, subject.handle.workflowId, name);
+        });
+      } else if (shared !== undefined) await save(harness.client, await shared(harness), name);
+      else {
+        const known = Object.keys({ ...SCENARIOS, ...SHARED_SCENARIOS });
+        throw new Error(`no scenario ${name}; there are: ${known.join(', ')}`);
+      }
     }
     await harness.close();
   });
 }
 
 /** Every run of the life, a file each. */
-async function save(subject: Subject, name: string): Promise<void> {
-  const { runId } = await subject.handle.describe();
+async function save(client: Client, workflowId: string, name: string): Promise<void> {
+  const eventsOf = async (run: string): Promise<readonly HistoryEvent[]> =>
+    (await client.workflow.getHandle(workflowId, run).fetchHistory()).events ?? [];
+  const { runId } = await client.workflow.getHandle(workflowId).describe();
   const runs = [runId];
   for (let run: string | undefined = runId; ;) {
-    const [started] = await subject.events(run);
+    const [started] = await eventsOf(run);
     run = started?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId ?? undefined;
     if (run === undefined || run === '') break;
     runs.unshift(run);
   }
   for (const [i, run] of runs.entries()) {
-    const events = await subject.events(run);
+    const events = await eventsOf(run);
     const file = path.join(FOLDER, runs.length === 1 ? `${name}.json` : `${name}-${i + 1}.json`);
     // An event a line: readable, and short diffs.
     await writeFile(

@@ -4,6 +4,7 @@ import { DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from
 import { bundleWorkflows } from '../../workers/product';
 import { historyOf, offencesOf, recordedHistories, type HistoryJson } from './histories';
 import { SCENARIOS } from './scenarios';
+import { SHARED_SCENARIOS } from './shared-scenarios';
 
 let workflowBundle: WorkflowBundleWithSourceMap;
 let histories: ReadonlyMap<string, HistoryJson>;
@@ -18,7 +19,7 @@ function replay(history: HistoryJson): Promise<void> {
 
 it('there is a history of every kind of life', () => {
   const recorded = new Set([...histories.keys()].map((name) => name.replace(/-\d+$/, '')));
-  expect(recorded).toEqual(new Set(Object.keys(SCENARIOS)));
+  expect(recorded).toEqual(new Set(Object.keys({ ...SCENARIOS, ...SHARED_SCENARIOS })));
 });
 
 it('every recorded history is replayed by the current code', async () => {

@@ -1,21 +1,13 @@
 import { randomUUID } from 'node:crypto';
 
-import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 
 import { isWorkflowRunning, scheduleSweeps } from '../../activities/sweep/schedule';
-import {
-  sweepScheduleIdOf,
-  type Found,
-  type FoundOrphan,
-  type Orphan,
-  type ReleaseOrphanOutcome,
-  type SweepActivities,
-  type SweepReport,
-} from '../../api/sweep';
+import { sweepScheduleIdOf, type Orphan, type SweepReport } from '../../api/sweep';
 import { bundleWorkflows } from '../../workers/product';
 import { useTemporal } from '../environment';
+import { FakeSweep, orphan, sweepNow } from './fake-sweep';
 import { until } from './harness';
 
 let connection: Connection;
@@ -33,48 +25,6 @@ afterAll(async () => {
   await connection.close();
   await native.close();
 });
-
-function orphan(name: string): FoundOrphan {
-  const workspace = { namespace: 'team', name: 'phi', uid: 'dead' };
-  return {
-    provider: 'karpenter',
-    kind: 'NodeClaim',
-    name,
-    identity: name,
-    workspace,
-    instanceType: 'A100',
-    count: 1,
-    isSpot: false,
-  };
-}
-
-/** The sweeper's activities as a test has them in its hands. */
-class FakeSweep {
-  orphans: readonly FoundOrphan[] = [];
-  /** What looking, or releasing, throws. */
-  lookFails: string | undefined;
-  releaseFails: string | undefined;
-  looks = 0;
-  readonly released: string[] = [];
-  readonly reports: (readonly string[])[] = [];
-
-  readonly activities: SweepActivities = {
-    findOrphans: async (): Promise<Found> => {
-      this.looks += 1;
-      if (this.lookFails !== undefined) throw ApplicationFailure.nonRetryable(this.lookFails);
-      return { owned: 7, orphans: this.orphans };
-    },
-    reportOrphans: async ({ orphans }) => {
-      this.reports.push(orphans.map(({ name }) => name));
-    },
-    releaseOrphan: async ({ name }): Promise<ReleaseOrphanOutcome> => {
-      if (this.releaseFails !== undefined) throw ApplicationFailure.nonRetryable(this.releaseFails);
-      this.released.push(name);
-      this.orphans = this.orphans.filter((one) => one.name !== name);
-      return { kind: 'released' };
-    },
-  };
-}
 
 interface Sweeper {
   readonly fake: FakeSweep;
@@ -111,15 +61,8 @@ async function onCluster(test: (sweeper: Sweeper) => Promise<void>): Promise<voi
         clusterId,
         schedule,
         async sweep() {
-          const before = (await handle.describe()).info.numActionsTaken;
-          await handle.trigger(ScheduleOverlapPolicy.SKIP);
-          await until('the sweep has begun and ended', async () => {
-            const { info } = await handle.describe();
-            return info.numActionsTaken > before && info.runningActions.length === 0;
-          });
-          const { action } = (await handle.describe()).info.recentActions.at(-1) ?? {};
-          if (action?.type !== 'startWorkflow') throw new Error('the schedule began nothing');
-          return client.workflow.getHandle(action.workflow.workflowId).result() as Promise<SweepReport>;
+          const workflowId = await sweepNow(client, clusterId);
+          return client.workflow.getHandle(workflowId).result() as Promise<SweepReport>;
         },
       });
     } finally {
