@@ -80,6 +80,17 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
       volumeMounts: [{ name: 'more', mountPath: '/more' }],
     },
     bridge: { podDisruptionBudget: { enabled: false } },
+    quotas: { default: { maxMachines: 4 }, namespaces: { a: { maxMachines: 16, maxPricePerHour: 120 } } },
+    networkPolicy: {
+      enabled: true,
+      metricsFrom: [{ namespaceSelector: {} }],
+      egress: [{ to: [{ ipBlock: { cidr: '10.0.0.1/32' } }] }],
+    },
+    monitoring: {
+      podMonitor: { enabled: true, labels: { release: 'prometheus' } },
+      rules: { enabled: true, runbooksUrl: 'https://example.com/runbooks.md' },
+      dashboard: { enabled: true },
+    },
     temporal: {
       namespace: 'kaito',
       dev: {
@@ -138,7 +149,8 @@ export function useTools({ withCluster }: { readonly withCluster: boolean }): ()
   };
 }
 
-function commands(
+/** helm and kubectl on a cluster; what helm keeps is kept in the folder. */
+export function commands(
   programs: { readonly helm: string; readonly kubectl: string },
   folder: string,
   environment: Environment | undefined,
@@ -166,7 +178,7 @@ function commands(
   };
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 200;
 
 /** Tries what only controllers can bring about until it no longer throws; throws its last error when that takes too long. */
