@@ -4,6 +4,7 @@ import { formatMarkdown, generatedFiles, type GeneratedFile } from '../api/gener
 // eslint-disable-next-line import-x/no-restricted-paths -- a command is a process of its own; the product does not use the command line tool
 import { cliPage } from '../cli/page';
 import { chartValuesSchema } from './chart-values';
+import { metricsPage } from '../telemetry/metrics-page';
 import { configurationPage } from './configuration-page';
 
 /**
@@ -31,7 +32,8 @@ async function everyFile(): Promise<readonly GeneratedFile[]> {
   const configuration = { path: 'docs/configuration.md', content: await formatMarkdown(configurationPage()) };
   const chartValues = { path: 'charts/kaito-temporal/values.schema.json', content: chartValuesSchema() };
   const cli = { path: 'docs/cli.md', content: await formatMarkdown(cliPage()) };
-  return [...(await generatedFiles()), configuration, chartValues, cli];
+  const metrics = { path: 'docs/reference/metrics.md', content: await formatMarkdown(metricsPage()) };
+  return [...(await generatedFiles()), metrics, configuration, chartValues, cli];
 }
 
 function contentOf(file: string): string | undefined {
