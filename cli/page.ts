@@ -15,7 +15,8 @@ Plan, follow, repair and ask Workspaces. From a clone: \`npm run kaito -- COMMAN
 
 - **The cluster** is kubectl's: \`KUBECONFIG\`, \`--kubeconfig\`, \`--context\`, \`-n\`.
 - **Temporal** is that of \`TEMPORAL_ADDRESS\`, \`TEMPORAL_NAMESPACE\`, \`TEMPORAL_API_KEY\`, \`TEMPORAL_TLS…\`, or of a profile of Temporal's
-  configuration file, as the \`temporal\` command reads them; or of \`--address\`. Only \`history\`, \`cancel\` and \`doctor\` ask it.
+  configuration file, as the \`temporal\` command reads them; or of \`--address\`. Only \`history\`, \`cancel\` and \`doctor\` ask it, and \`history\` does
+  without where the cluster has a record.
 - **For scripts**: \`-o json\` or \`-o yaml\`, and the exit codes below. Results go to standard output, everything else to standard error.
 - **Completion**: \`source <(kaito completion bash)\`, \`source <(kaito completion zsh)\`, or \`kaito completion fish | source\`.
 
@@ -50,14 +51,15 @@ $ kaito history phi-4
 Life 1 of 1: UID 5b0c…, 2026-11-22 11:04:07Z to 2026-11-22 11:04:21Z
 TIME                  STEP      TOOK   TRIES  CAUSE     WHAT
 2026-11-22 11:04:07Z                                    the Workspace was created
-2026-11-22 11:04:07Z  Plan      83ms                    plan
+2026-11-22 11:04:07Z  Plan      83ms                    plan; generation 1 by kubectl-client-side-apply (Update)
 2026-11-22 11:04:07Z  Machines  1s            Capacity  1 × Standard_NC24ads_A100_v4: could not be had: …
 2026-11-22 11:04:09Z  Machines  2s                      1 × Standard_NC48ads_A100_v4
 …
 \`\`\`
 
-A name that was used more than once has several lives; \`--life\` chooses one by its UID. How long history stays is the retention of the Temporal
-namespace, which \`doctor\` tells.
+A name that was used more than once has several lives; \`--life\` chooses one by its UID. Temporal keeps the steps of a closed workflow for its
+namespace's retention, which \`doctor\` tells; after that the record in the namespace's ConfigMap \`kaito-history\` remains: who changed what, the time
+in each step, machines and what they cost.
 
 ## Exit codes
 

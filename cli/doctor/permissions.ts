@@ -31,7 +31,7 @@ const OWN: readonly (Permission & { readonly commands: string })[] = [
   { group: 'kaito.sh', resource: 'workspaces', verb: 'get', commands: 'get, plan NAME, logs, chat' },
   { group: 'kaito.sh', resource: 'workspaces', verb: 'watch', commands: 'retry, resume and cancel with --wait' },
   { group: 'kaito.sh', resource: 'workspaces', verb: 'patch', commands: 'plan -f, retry, resume' },
-  { group: '', resource: 'configmaps', verb: 'get', commands: 'plan NAME' },
+  { group: '', resource: 'configmaps', verb: 'get', commands: 'plan NAME, history' },
   { group: '', resource: 'pods', verb: 'list', commands: 'logs, chat' },
   { group: '', resource: 'services', verb: 'get', commands: 'chat' },
   { group: '', resource: 'pods', subresource: 'log', verb: 'get', commands: 'logs' },

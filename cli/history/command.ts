@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
-import { workflowIdOf } from '../../api/workflow';
 import { nameArgument } from '../arguments';
 import type { Done } from '../exit-codes';
 import { CliError } from '../failure';
 import { outputOption, printData, type Format } from '../output';
 import type { Session } from '../session';
-import { livesOf, type Life } from './entry';
+import type { Life } from './entry';
 import { historyText } from './lines';
-import { readHistory } from './runs';
+import { readLives } from './sources';
 
 /** `kaito history NAME`. */
 export function historyCommand(command: Command, session: Session, done: Done): void {
@@ -15,7 +14,7 @@ export function historyCommand(command: Command, session: Session, done: Done): 
     .command('history')
     .summary('what happened to a Workspace, also after it is gone')
     .description(
-      'Tells from Temporal what happened: who asked for what, each step with its duration, attempts and failure, each state. It works after the Workspace was deleted, for as long as Temporal retains closed workflows.',
+      'Tells from Temporal what happened: who changed and asked for what, each step with its duration, attempts and failure, each state. It works after the Workspace was deleted, for as long as Temporal retains closed workflows; then, and without Temporal, it tells the record that the cluster keeps of each life that ended.',
     )
     .addArgument(nameArgument())
     .option(
@@ -26,30 +25,19 @@ export function historyCommand(command: Command, session: Session, done: Done): 
     .action(async (name: string, { life, output }: { readonly life?: string; readonly output: Format }) => {
       const { io } = session;
       const ref = { namespace: session.namespace, name };
-      const temporal = await session.temporal();
-      const lives = livesOf(await readHistory(temporal.client, ref));
-      const where = `workflow '${workflowIdOf(ref)}' in Temporal namespace '${temporal.namespace}' at ${temporal.address}`;
-      const chosen = chosenLives(lives, life, where);
+      const chosen = chosenLives(await readLives(session, ref), life);
       if (!printData(io, output, () => ({ ...ref, lives: chosen }))) io.out(historyText(chosen));
       done('ok');
     });
 }
 
-function chosenLives(lives: readonly Life[], uid: string | undefined, where: string): readonly Life[] {
-  if (lives.length === 0) {
-    throw new CliError({
-      exit: 'notFound',
-      message: `no ${where}`,
-      remedy:
-        'Check name and namespace (-n); closed workflows are kept as long as the retention of the Temporal namespace says.',
-    });
-  }
+function chosenLives(lives: readonly Life[], uid: string | undefined): readonly Life[] {
   if (uid === undefined) return lives;
   const chosen = lives.filter((one) => one.uid.startsWith(uid));
   if (chosen.length > 0) return chosen;
   throw new CliError({
     exit: 'notFound',
-    message: `--life ${uid}: ${where} knows ${lives.map((one) => one.uid).join(', ')}`,
+    message: `--life ${uid}: the name had the UIDs ${lives.map((one) => one.uid).join(', ')}`,
     remedy: 'Name one of these.',
   });
 }

@@ -1,3 +1,5 @@
+import type { GenerationChange, LifeRecord } from '../../api/history';
+
 /** One thing that happened to a Workspace, as its history tells it. */
 export interface Entry {
   /** ISO time; of what takes long, its beginning. */
@@ -12,6 +14,8 @@ export interface Entry {
   /** It has not ended. */
   readonly isUnderWay?: boolean;
   readonly failure?: { readonly cause: string; readonly message: string; readonly remedy?: string };
+  /** Of a plan: who brought the generation about that it was the first to see. */
+  readonly change?: GenerationChange;
   /** Who asked: the identity of the client. */
   readonly by?: string;
 }
@@ -25,7 +29,10 @@ export interface LifeEntry extends Entry {
 /** One Workspace of the name, from its creation to its deletion. */
 export interface Life {
   readonly uid: string;
+  /** From Temporal; empty once it has forgotten. */
   readonly entries: readonly Entry[];
+  /** What the cluster keeps of it after its end. */
+  readonly record?: LifeRecord;
 }
 
 /** The lives of a name, oldest first. What came before a UID was known belongs to the next one. */

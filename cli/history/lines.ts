@@ -1,10 +1,18 @@
 import { table } from '../table';
 import { duration } from '../times';
 import type { Entry, Life } from './entry';
+import { changeText, recordText } from './record-lines';
 
 /** The lives of a name as lines for people. The only place that knows how a history looks. */
 export function historyText(lives: readonly Life[]): string {
-  return lives.map((life, index) => `${headline(life, index, lives.length)}\n${entriesTable(life.entries)}`).join('\n');
+  return lives
+    .map((life, index) => {
+      const { entries, record } = life;
+      const kept = record === undefined ? '' : recordText(record, entries.length === 0);
+      const gap = kept === '' || entries.length === 0 ? '' : '\n';
+      return `${headline(life, index, lives.length)}\n${kept}${gap}${entries.length === 0 ? '' : entriesTable(entries)}`;
+    })
+    .join('\n');
 }
 
 function headline({ uid, entries }: Life, index: number, count: number): string {
@@ -31,8 +39,9 @@ function entriesTable(entries: readonly Entry[]): string {
   );
 }
 
-function whatOf({ kind, what, by, failure }: Entry): string {
-  const said = kind === 'state' ? `state: ${what}` : what;
+function whatOf({ kind, what, by, failure, change }: Entry): string {
+  const plain = kind === 'state' ? `state: ${what}` : what;
+  const said = change === undefined ? plain : `${plain}; ${changeText(change)}`;
   const who = by === undefined ? '' : ` (by ${by})`;
   return failure === undefined ? `${said}${who}` : `${said}${who}: ${failure.message}`;
 }

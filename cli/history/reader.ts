@@ -1,5 +1,6 @@
 import type { temporal } from '@temporalio/proto';
 import type { Failure } from '../../api/causes';
+import type { GenerationChange } from '../../api/history';
 import type { Look, LookReason, StepFailure } from '../../api/workflow';
 import type { Entry, LifeEntry } from './entry';
 
@@ -68,6 +69,8 @@ class Reader {
   readonly #timers = new Map<string, number>();
   #uid: string | undefined;
   #lastStep = '';
+  /** Generations whose change was told, by life. */
+  readonly #changes = new Set<string>();
 
   constructor(decode: Decode) {
     this.#decode = decode;
@@ -154,6 +157,7 @@ class Reader {
     const uid = outcome?.plan?.uid ?? outcome?.uid;
     if (uid !== undefined) this.#uid = uid;
     const { isUnderWay: _, ...entry } = open.entry;
+    const change = this.#newChange(outcome?.change);
     const how = what ?? (outcome?.kind === undefined ? undefined : OUTCOMES[outcome.kind]);
     const lost = outcome?.kind === 'unavailable' ? outcome.attempts?.at(-1) : undefined;
     this.entries[open.index] = {
@@ -162,11 +166,20 @@ class Reader {
       what: how === undefined ? entry.what : `${entry.what}: ${how}`,
       durationMs: Date.parse(time) - open.scheduledMs,
       ...(open.attempts > 1 && { attempts: open.attempts }),
-      ...(failure && { failure: await this.failureOf(failure) }),
+      ...(change && { change }),
+      ...(failure && { failure: await readFailure(failure, this.#decode) }),
       ...(lost && {
         failure: { cause: lost.cause, message: lost.message, ...(lost.remedy && { remedy: lost.remedy }) },
       }),
     };
+  }
+
+  #newChange(change: GenerationChange | undefined): GenerationChange | undefined {
+    if (change === undefined) return undefined;
+    const key = `${this.#uid ?? ''}/${change.generation}`;
+    if (this.#changes.has(key)) return undefined;
+    this.#changes.add(key);
+    return change;
   }
 
   async #readState(event: HistoryEvent, time: string): Promise<void> {
@@ -212,11 +225,6 @@ class Reader {
   #add(entry: Entry): void {
     this.entries.push({ ...entry, uid: this.#uid });
   }
-
-  /** As the step told it; else as Temporal does. */
-  async failureOf(failure: ProtoFailure): Promise<NonNullable<Entry['failure']>> {
-    return readFailure(failure, this.#decode);
-  }
 }
 
 /** A failure in the product's own terms, where it has them. */
@@ -234,6 +242,7 @@ interface Outcome {
   readonly kind?: string;
   readonly uid?: string;
   readonly plan?: { readonly uid?: string };
+  readonly change?: GenerationChange;
   readonly attempts?: readonly { readonly cause: string; readonly message: string; readonly remedy?: string }[];
 }
 

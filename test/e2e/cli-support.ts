@@ -13,6 +13,8 @@ export interface How {
   /** Files by the names under which the command reads them. */
   readonly files?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Arguments at the end, where they win. */
+  readonly more?: readonly string[];
   /** Called with what is printed, as it is printed. */
   readonly onOut?: (text: string) => void;
 }
@@ -45,7 +47,7 @@ export async function run(args: readonly string[], { files = {}, signal, onOut }
 export function kaito(namespace: string, args: readonly string[], how: How = {}): Promise<Ran> {
   const { kubeconfig, temporal } = useEnvironment();
   const where = ['--kubeconfig', kubeconfig, '--address', temporal.address, '--temporal-namespace', temporal.namespace];
-  return run([...args, '-n', namespace, ...where], how);
+  return run([...args, '-n', namespace, ...where, ...(how.more ?? [])], how);
 }
 
 /** What a command printed for scripts. */

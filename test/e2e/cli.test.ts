@@ -115,7 +115,18 @@ describe('history', () => {
     expect(text.code).toBe(0);
     expect(text.out).toContain(second.metadata.uid);
     expect(text.out).not.toContain(first.metadata.uid);
-    expect(text.out).toMatch(/Z +Plan +\d+ms/);
+    expect(text.out).toMatch(/Z +Plan +\d+ms +plan; generation 1 by kaito-temporal \(Update\)\n/);
+    expect(text.out).toMatch(/\nEnded +2.*: Deleted\n/);
+
+    // Temporal is not there, or has forgotten: the records of the cluster remain.
+    const nowhere = ['--address', '127.0.0.1:9', '--life', first.metadata.uid];
+    const kept = await kaito(ref.namespace, ['history', 'phi'], { more: nowhere });
+    expect(kept.code).toBe(0);
+    expect(kept.err).toContain('note: what Temporal knows is left out: Temporal at 127.0.0.1:9 does not answer');
+    expect(kept.out).toContain(`UID ${first.metadata.uid}`);
+    expect(kept.out).toMatch(/\nMachines +0\.\d\d h of Standard_NC24ads_A100_v4\n/);
+    expect(kept.out).toMatch(/generation 1 by kaito-temporal \(Update\)\n/);
+    expect(kept.out).toMatch(/ +1 +Serving +1 +/);
   });
 
   it('tells of a step that fails again and again why, and how often it was tried', async () => {

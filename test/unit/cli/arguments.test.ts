@@ -61,7 +61,7 @@ test('says that the cluster does not answer, and where to look', async () => {
 test('says that Temporal does not answer, with a stack trace when asked', async () => {
   const { code, err } = await run(['history', 'a', '--address', '127.0.0.1:9', '--kubeconfig', NOWHERE, '--debug']);
   expect(code).toBe(4);
-  expect(err).toMatch(/^error: Temporal at 127\.0\.0\.1:9 does not answer: /);
+  expect(err).toMatch(/^error: Temporal at 127\.0\.0\.1:9 does not answer: /m);
   expect(err).toContain('    at ');
 }, 30_000);
 

@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { temporal } from '@temporalio/proto';
+import type { LifeRecord } from '../../../api/history';
 import { livesOf, type LifeEntry } from '../../../cli/history/entry';
 import { historyText } from '../../../cli/history/lines';
 import { readRun, type Decode } from '../../../cli/history/reader';
+import { withRecords } from '../../../cli/history/sources';
 
 /** The histories that are replayed in CI, read as people read them. */
 const FOLDER = join(__dirname, '../../workflow/histories');
@@ -18,9 +20,12 @@ const decode: Decode = {
 };
 
 async function read(name: string): Promise<readonly LifeEntry[]> {
-  const text = readFileSync(join(FOLDER, `${name}.json`), 'utf8');
-  const { events } = JSON.parse(text) as { readonly events: readonly temporal.api.history.v1.IHistoryEvent[] };
-  return readRun(events, decode);
+  return readRun(eventsOf(`${name}.json`), decode);
+}
+
+function eventsOf(file: string): readonly temporal.api.history.v1.IHistoryEvent[] {
+  const text = readFileSync(join(FOLDER, file), 'utf8');
+  return (JSON.parse(text) as { readonly events: readonly temporal.api.history.v1.IHistoryEvent[] }).events;
 }
 
 /** Each entry in a word or some, without its time. */
@@ -118,10 +123,72 @@ test('a Workspace that was made anew under its name is another life', async () =
   expect(historyText(lives)).toMatch(/^Life 1 of 2: UID uid-1, .*\nTIME +STEP +TOOK +TRIES +CAUSE +WHAT\n/);
 });
 
-test('every recorded history can be read, and no step is left open that has ended', async () => {
+test('what Temporal has forgotten is told from the record, with changes, steps and cost', () => {
+  const record: LifeRecord = {
+    version: 1,
+    namespace: 'team',
+    name: 'phi',
+    uid: 'uid-0',
+    end: 'Deleted',
+    ended: '2026-11-22T12:00:00.000Z',
+    preset: 'phi-4',
+    instanceType: 'A100',
+    workflowID: 'workspace/team/phi',
+    logs: [
+      {
+        run: 'r',
+        generations: [
+          {
+            generation: 2,
+            digest: 'd',
+            time: '2026-11-22T11:00:00Z',
+            manager: 'anna',
+            changed: ['resource.count'],
+            cause: 'slow',
+          },
+        ],
+        steps: [{ generation: 2, step: 'Serving', times: 3, seconds: 90.5, first: '2026-11-22T11:00:01.000Z' }],
+        machines: [
+          {
+            instanceType: 'A100',
+            count: 2,
+            from: '2026-11-22T11:00:00.000Z',
+            to: '2026-11-22T11:30:00.000Z',
+            pricePerHour: '7.00',
+          },
+        ],
+      },
+    ],
+  };
+  const later = { uid: 'uid-1', entries: [] };
+  const lives = withRecords([later], [record]);
+  expect(lives).toEqual([{ uid: 'uid-0', entries: [], record }, later]);
+  expect(withRecords([{ uid: 'uid-0', entries: [] }], [record])).toEqual([{ uid: 'uid-0', entries: [], record }]);
+  expect(`\n${historyText(lives.slice(0, 1))}`).toMatchInlineSnapshot(`
+   "
+   Life 1 of 1: UID uid-0
+   Ended     2026-11-22T12:00:00.000Z: Deleted
+   Model     phi-4
+   Size      A100
+   Machines  1.00 h of A100, $3.50
+
+   TIME                  CHANGE
+   2026-11-22T11:00:00Z  generation 2 by anna: resource.count (slow)
+
+   FIRST                     GENERATION  STEP     TIMES  TOOK
+   2026-11-22T11:00:01.000Z  2           Serving  3      90s
+   "
+  `);
+});
+
+test('every recorded history of a Workspace can be read, and nothing is left open in one that has ended', async () => {
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.json'))) {
-    const entries = await read(file.replace(/\.json$/, ''));
-    expect([file, entries.length > 0]).toEqual([file, true]);
-    expect([file, entries.every(({ what }) => what !== '')]).toEqual([file, true]);
+    const events = eventsOf(file);
+    if (events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name !== 'workspace') continue;
+    const entries = await readRun(events, decode);
+    expect([file, entries.length > 0 && entries.every(({ what }) => what !== '')]).toEqual([file, true]);
+    const open = entries.filter(({ isUnderWay }) => isUnderWay === true);
+    const hasEnded = entries.some(({ kind }) => kind === 'end');
+    expect([file, hasEnded ? open : []]).toEqual([file, []]);
   }
 });
