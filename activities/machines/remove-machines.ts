@@ -4,6 +4,7 @@ import type { WorkspaceRef } from '../../api/workflow';
 import type { Dependencies } from '../dependencies';
 import type { StepContext } from '../step';
 import type { Providers } from './acquire-machines';
+import { adoptKaitoClaims } from './karpenter/adopt-kaito';
 import type { Owner } from './provider';
 
 const RECHECK_MS = 5_000;
@@ -18,6 +19,7 @@ export async function removeMachines(
   say: (what: string) => void,
 ): Promise<void> {
   const { signal } = context;
+  if (workspace !== undefined) await adoptKaitoClaims(deps, workspace, context);
   const all = Object.values(providers).filter((provider) => provider !== undefined);
   for (;;) {
     const left = (await Promise.all(all.map((provider) => provider.release(owner, signal)))).flat();

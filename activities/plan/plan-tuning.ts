@@ -20,6 +20,7 @@ import type { Model } from '../../presets/types';
 import { observeTraining, trainingJobOf } from '../observe/observation';
 import type { Dependencies } from '../dependencies';
 import { checkPushSecret } from '../tuning/push-secret';
+import { wasTunedByKaito } from '../tuning/tuned-by-kaito';
 import { readConfigMap, type ReadConfigMap } from './references';
 
 export interface PlannedTuning {
@@ -41,6 +42,7 @@ export async function planTuning(
 ): Promise<PlannedTuning> {
   const { namespace } = workspace.metadata;
   const { output } = workspace.tuning;
+  if (wasTunedByKaito(workspace)) return tunedByKaito(workspace, model);
   const untunable = tunable(model);
   if (untunable !== undefined) {
     throw new CauseError({ cause: 'NotSupported', message: `tuning.preset.name: ${untunable}` });
@@ -75,6 +77,14 @@ export async function planTuning(
     config,
     ...(read !== undefined && { configHash: read.hash, inferenceConfig: read.source }),
   };
+}
+
+/** Nothing is left to do, and what it was made with need not be there any more. */
+function tunedByKaito(workspace: TuningWorkspace, model: Model): PlannedTuning {
+  const method = workspace.tuning.method.toLowerCase() === 'qlora' ? 'qlora' : 'lora';
+  const hash = trainingHash(workspace, model, undefined);
+  const { outputDirectory } = NO_TRAINING_CONFIG;
+  return { tuning: { method, hash, outputDirectory, isTrained: true }, config: NO_TRAINING_CONFIG };
 }
 
 /** The push has a pod of its own: a volume that goes with the training's pod has nothing for it. */

@@ -9,9 +9,11 @@ import { RESOURCES } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { Providers } from '../machines/acquire-machines';
+import { adoptKaitoClaims } from '../machines/karpenter/adopt-kaito';
 import { removeMachines } from '../machines/remove-machines';
 import { observeMachines } from '../observe/observation';
 import { defineStep, type StepContext, type Told } from '../step';
+import { wasTunedByKaito } from './tuned-by-kaito';
 import { tuningOf } from './tuning-of';
 
 type Input = StepInput & {
@@ -59,6 +61,7 @@ async function letGo(
 ): Promise<string | undefined> {
   const { namespace, name, uid, annotations } = workspace.metadata;
   if (workspace.resource.instanceType === undefined) return undefined;
+  await adoptKaitoClaims(deps, workspace, context);
   const bought = observeMachines(workspace, deps.world.owned({ namespace, name }));
   if (bought.length === 0) return undefined;
   if (annotations?.[ANNOTATION_KEEP_MACHINES] === 'true') {
@@ -99,6 +102,7 @@ function doneMessage(deps: Dependencies, workspace: Workspace, { reason, failure
     case 'pushing':
       return `pushing the adapter to ${tuningOf(plan).push?.image ?? ''}`;
     case 'succeeded':
+      if (wasTunedByKaito(workspace)) return 'KAITO finished this tuning; its adapter is where tuning.output says';
       return digest === undefined
         ? 'the adapter is on the volume of tuning.output'
         : `the adapter is pushed to ${image ?? ''}, digest ${digest}`;

@@ -20,6 +20,7 @@ import { defineStep, type StepContext } from '../step';
 import { applyNetworkPolicy } from './apply-network-policy';
 import { applyOwned } from './apply-owned';
 import { ensureRevision } from './revisions';
+import { takeOverFromKaito } from './take-over';
 
 export function createApplyWorkload(
   deps: Dependencies,
@@ -31,6 +32,7 @@ export function createApplyWorkload(
       const { ref, plan, candidate } = input;
       const { signal } = context;
       const workspace = await currentWorkspace(deps, ref, plan, signal);
+      await takeOverFromKaito(deps, workspace, context);
       const revision = await ensureRevision(deps, workspace, signal);
       const rendered = render(deps, input, workspace, revision);
 

@@ -14,6 +14,7 @@ import { RESOURCES } from '../../../kubernetes/resources';
 import type { Dependencies } from '../../dependencies';
 import type { StepContext } from '../../step';
 import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
+import { adoptKaitoClaims, tellOfKaitoPool } from './adopt-kaito';
 import { failureOfVanished, overdue } from './life';
 import { instanceTypeOf, observeNodeClaims } from './observe';
 import { createSweeping } from './sweep-claims';
@@ -37,6 +38,8 @@ export function createKarpenter(deps: Dependencies): Machines {
 }
 
 async function ensure(deps: Dependencies, claim: MachineClaim, context: StepContext): Promise<Acquisition> {
+  await adoptKaitoClaims(deps, claim.workspace, context);
+  tellOfKaitoPool(deps, claim.workspace, context);
   await removeUnwanted(deps, claim, context);
 
   /** UIDs of claims that were deleted here; the cache may show them as living for a moment. */
