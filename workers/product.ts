@@ -71,7 +71,7 @@ export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
 }
 
 /** @throws where the file can't be read, naming the variable: the SDK would only say so once the worker runs. */
-async function workflowBundle({ workflowBundle: codePath }: Configuration): Promise<WorkflowBundleOption> {
+export async function workflowBundle({ workflowBundle: codePath }: Configuration): Promise<WorkflowBundleOption> {
   if (codePath === undefined) return bundleWorkflows();
   try {
     await access(codePath, constants.R_OK);

@@ -1,7 +1,7 @@
 import { program } from 'commander';
 import { NativeConnection } from '@temporalio/worker';
 import { readConfiguration } from './configuration';
-import { bundleWorkflows, temporalConfig } from './product';
+import { temporalConfig, workflowBundle } from './product';
 import { promote, workerVersion } from './versioning';
 
 /** `npm run promote`: gives all work to the workers of this version. */
@@ -17,12 +17,13 @@ async function main(): Promise<void> {
   const patienceMs = Number(wait) * 1_000;
   if (!(patienceMs >= 0)) program.error(`--wait: '${wait}' is no number of seconds`);
 
-  const { taskQueue, versioning } = readConfiguration(process.env);
+  const configuration = readConfiguration(process.env);
+  const { taskQueue, versioning } = configuration;
   const chosen = buildId ?? versioning.buildId;
   const version = await workerVersion(
     { isOn: true, ...(chosen !== undefined && { buildId: chosen }) },
     taskQueue,
-    chosen === undefined ? await bundleWorkflows() : { code: '' },
+    chosen === undefined ? await workflowBundle(configuration) : { code: '' },
   );
   if (print === true) return console.log(version.buildId);
 

@@ -55,7 +55,11 @@ export async function connectTemporal(options: TemporalConnectionOptions): Promi
 }
 
 async function connectBoth(options: NativeConnectionOptions & ConnectionOptions): Promise<TemporalConnections> {
-  const worker = await NativeConnection.connect(options);
+  const worker = await NativeConnection.connect(options).catch((error: unknown) => {
+    const at = options.address ?? 'localhost:7233';
+    const where = 'TEMPORAL_ADDRESS and TEMPORAL_TLS… say where it is and how it is reached';
+    throw new Error(`Temporal at ${at} cannot be reached: ${toError(error).message}; ${where}`, { cause: error });
+  });
   try {
     const client = await Connection.connect(options);
     return {
