@@ -40,6 +40,22 @@ const NAMESPACES = [NAMESPACE, 'kaito-workspace'].map((name) => ({
   // The strictest of Kubernetes' own standards: its admission would refuse our pods if they asked for more.
   metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
 }));
+/** Of Prometheus' operator: that there are such kinds. */
+const MONITORING = ['PodMonitor', 'PrometheusRule'].map((kind) => {
+  const plural = `${kind.toLowerCase()}s`;
+  const openAPIV3Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.monitoring.coreos.com` },
+    spec: {
+      group: 'monitoring.coreos.com',
+      names: { kind, plural },
+      scope: 'Namespaced',
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }],
+    },
+  };
+});
 const WORKSPACE = {
   apiVersion: 'kaito.sh/v1beta1',
   kind: 'Workspace',
@@ -68,7 +84,11 @@ function helm(verb: 'install' | 'upgrade', values: Values, ...more: readonly str
   return tools().helm(args, values);
 }
 
-beforeAll(() => apply([...NAMESPACES, NODE, VOLUME]));
+beforeAll(async () => {
+  await apply([...NAMESPACES, NODE, VOLUME, ...MONITORING]);
+  const names = MONITORING.map(({ metadata }) => metadata.name);
+  await tools().kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', ...names]);
+});
 
 describe('what is rendered', () => {
   it.each(Object.entries(VALUE_SETS))('is valid for the API server, field by field: %s', async (_, values) => {

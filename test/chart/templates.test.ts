@@ -105,9 +105,8 @@ describe('the chart', () => {
     const all = await render(VALUE_SETS['Temporal Cloud'] ?? {});
 
     const text = JSON.stringify(only(all, 'Deployment', 'kt-worker'));
-    expect(text).toContain(
-      '{"name":"TEMPORAL_API_KEY","valueFrom":{"secretKeyRef":{"name":"temporal-api-key","key":"api-key"}}}',
-    );
+    expect(text).toContain('{"name":"KAITO_TEMPORAL_API_KEY_FILE","value":"/etc/kaito/temporal-api-key/api-key"}');
+    expect(text).toContain('{"name":"temporal-api-key","secret":{"secretName":"temporal-api-key","defaultMode":288}}');
     expect(all.map(({ kind }) => kind)).not.toContain('Secret');
   });
 });

@@ -6,11 +6,8 @@
   value: {{ .Values.temporal.namespace | quote }}
 {{- with .Values.temporal.apiKey }}
 {{- if .secretName }}
-- name: TEMPORAL_API_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ .secretName }}
-      key: {{ .key }}
+- name: KAITO_TEMPORAL_API_KEY_FILE
+  value: /etc/kaito/temporal-api-key/{{ .key }}
 {{- end }}
 {{- end }}
 {{- with .Values.temporal.tls }}
@@ -38,6 +35,11 @@
 {{- define "kaito-temporal.volumeMounts" -}}
 - name: tmp
   mountPath: /tmp
+{{- if .Values.temporal.apiKey.secretName }}
+- name: temporal-api-key
+  mountPath: /etc/kaito/temporal-api-key
+  readOnly: true
+{{- end }}
 {{- with .Values.temporal.tls }}
 {{- if .ca.secretName }}
 - name: temporal-ca
@@ -66,6 +68,14 @@
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
+{{- with .Values.temporal.apiKey }}
+{{- if .secretName }}
+- name: temporal-api-key
+  secret:
+    secretName: {{ .secretName }}
+    defaultMode: 288 # 0440
+{{- end }}
+{{- end }}
 {{- with .Values.temporal.tls }}
 {{- if .ca.secretName }}
 - name: temporal-ca
@@ -76,7 +86,7 @@
 - name: temporal-client
   secret:
     secretName: {{ .clientCertificateSecretName }}
-    defaultMode: 0440
+    defaultMode: 288 # 0440
 {{- end }}
 {{- end }}
 {{- with .Values.presetsConfigMap }}
