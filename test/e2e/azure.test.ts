@@ -1,9 +1,14 @@
+import { Worker } from '@temporalio/worker';
+
+import { coordinatorIdOf } from '../../api/coordination';
 import type { Workspace } from '../../api/workspace';
 import { RESOURCES } from '../../kubernetes/resources';
+import { bundleWorkflows } from '../../workers/product';
+import * as answers from '../fakes/arm/errors';
 import * as failures from '../fakes/arm/failures';
 import type { FakeArm, Pool } from '../fakes/arm/types';
 import { onAzure, type AzureOptions, type AzureStage } from './azure-support';
-import { inference, textWith } from './support';
+import { anyText, inference, textWith } from './support';
 
 const A100 = 'Standard_NC24ads_A100_v4';
 const H100 = 'Standard_NC40ads_H100_v5';
@@ -176,6 +181,43 @@ azure(
   { roles: ['bridge'] },
   180_000,
 );
+
+azure(
+  'scenario 38: a permission that is missing is named for as long as it is missing, then it goes on',
+  async (on) => {
+    const { stage, arm } = on;
+    const action = 'Microsoft.ContainerService/managedClusters/agentPools/write';
+    const refused = arm.script.on('PUT', /agentPools/).answer(answers.forbidden(action));
+    const ref = await apply(on);
+    const told = await stage.failing(ref, 'Auth');
+    expect(told.status.step).toMatchObject({ name: 'Machines', remedy: textWith(action), nextTryTime: anyText });
+    // It is not given up: the next attempts say the same.
+    await refused.met(3);
+    await stage.until('attempts are counted', () => {
+      const { step } = stage.view.workspace(ref.namespace, ref.name)?.status ?? {};
+      return step?.cause === 'Auth' && (step.attempt ?? 0) >= 3;
+    });
+    refused.remove();
+    await stage.ready(ref);
+  },
+);
+
+azure('scenario 43: a wait of many polls leaves a short history, which the code replays', async (on) => {
+  const { stage, arm } = on;
+  arm.operations.on('create', /./).succeeds({ afterMs: 8_000 });
+  const ref = await apply(on);
+  await stage.ready(ref);
+  const polls = arm.requestsOf('GET', /operations/).length;
+  expect(polls).toBeGreaterThanOrEqual(50);
+  const workflowBundle = await bundleWorkflows();
+  const [pool] = bought(arm);
+  const coordinatorId = coordinatorIdOf(pool?.properties.tags?.['kaito-cluster-id'] ?? '');
+  for (const workflowId of [stage.workflow(ref).workflowId, coordinatorId]) {
+    const history = await stage.temporal.workflow.getHandle(workflowId).fetchHistory();
+    expect(history.events?.length).toBeLessThan(60);
+    await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
+  }
+});
 
 describe('scenario 29: temporal workflow cancel', () => {
   const isCancelled = ({ status }: Workspace): boolean =>
