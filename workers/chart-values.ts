@@ -92,6 +92,13 @@ const temporal = group(
       },
       'TLS to Temporal.',
     ),
+    payloadKeys: group(
+      {
+        secretName: text('A Secret with one key to each entry, made by openssl rand -base64 32.'),
+        current: text('The entry to encrypt with; the only one where empty. none: encrypt no more.'),
+      },
+      'Keys that what Temporal stores is encrypted with.',
+    ),
     dev: group(
       {
         enabled: flag('Whether one pod of the release is the Temporal server.'),

@@ -38,6 +38,7 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
       address: 'ns.acct.tmprl.cloud:7233',
       namespace: 'ns.acct',
       apiKey: { secretName: 'temporal-api-key' },
+      payloadKeys: { secretName: 'payload-keys', current: '2026' },
       tls: { enabled: true, serverName: 'ns.acct.tmprl.cloud' },
       dev: { enabled: false },
     },

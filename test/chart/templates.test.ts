@@ -107,6 +107,8 @@ describe('the chart', () => {
     const text = JSON.stringify(only(all, 'Deployment', 'kt-worker'));
     expect(text).toContain('{"name":"KAITO_TEMPORAL_API_KEY_FILE","value":"/etc/kaito/temporal-api-key/api-key"}');
     expect(text).toContain('{"name":"temporal-api-key","secret":{"secretName":"temporal-api-key","defaultMode":288}}');
+    expect(text).toContain('{"name":"KAITO_PAYLOAD_KEYS","value":"/etc/kaito/payload-keys"}');
+    expect(text).toContain('{"name":"payload-keys","secret":{"secretName":"payload-keys","defaultMode":288}}');
     expect(all.map(({ kind }) => kind)).not.toContain('Secret');
   });
 });

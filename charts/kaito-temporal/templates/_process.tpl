@@ -10,6 +10,16 @@
   value: /etc/kaito/temporal-api-key/{{ .key }}
 {{- end }}
 {{- end }}
+{{- with .Values.temporal.payloadKeys }}
+{{- if .secretName }}
+- name: KAITO_PAYLOAD_KEYS
+  value: /etc/kaito/payload-keys
+{{- with .current }}
+- name: KAITO_PAYLOAD_KEY
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.temporal.tls }}
 {{- if .enabled }}
 - name: TEMPORAL_TLS
@@ -38,6 +48,11 @@
 {{- if .Values.temporal.apiKey.secretName }}
 - name: temporal-api-key
   mountPath: /etc/kaito/temporal-api-key
+  readOnly: true
+{{- end }}
+{{- if .Values.temporal.payloadKeys.secretName }}
+- name: payload-keys
+  mountPath: /etc/kaito/payload-keys
   readOnly: true
 {{- end }}
 {{- with .Values.temporal.tls }}
@@ -71,6 +86,14 @@
 {{- with .Values.temporal.apiKey }}
 {{- if .secretName }}
 - name: temporal-api-key
+  secret:
+    secretName: {{ .secretName }}
+    defaultMode: 288 # 0440
+{{- end }}
+{{- end }}
+{{- with .Values.temporal.payloadKeys }}
+{{- if .secretName }}
+- name: payload-keys
   secret:
     secretName: {{ .secretName }}
     defaultMode: 288 # 0440
