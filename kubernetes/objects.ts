@@ -65,6 +65,8 @@ export interface Condition {
   readonly reason?: string;
   readonly message?: string;
   readonly lastTransitionTime?: string;
+  /** Of nodes only. */
+  readonly lastHeartbeatTime?: string;
   readonly observedGeneration?: number;
 }
 

@@ -20,12 +20,13 @@ export function watchLoss(
   nodeCount: number,
 ): (observation: Observation, objects: OwnedObjects, missing?: string) => string | undefined {
   let missingSince: number | undefined;
+  const deadMachine = createDeadMachines(deps);
   return (observation, objects, other) => {
     const missing = other ?? whatIsMissing(observation, nodeCount);
     missingSince = missing === undefined ? undefined : (missingSince ?? deps.now().getTime());
     if (missingSince !== undefined && deps.now().getTime() - missingSince >= MISSING_FOR_MS) return missing;
     const leaving = whatIsLeaving(observation, nodeCount);
-    return leaving === undefined ? deadMachine(deps, observation, objects) : `${leaving} is being deleted`;
+    return leaving === undefined ? deadMachine(observation, objects) : `${leaving} is being deleted`;
   };
 }
 
@@ -43,16 +44,20 @@ function whatIsLeaving({ machines }: Observation, nodeCount: number): string | u
   return bought.length - leaving.length < nodeCount ? leaving[0]?.name : undefined;
 }
 
-/** A machine that was bought and has not been ready for longer than one may take to become so is replaced by the machines step. */
-function deadMachine(
-  { deadlines, now }: Dependencies,
-  { machines }: Observation,
-  objects: OwnedObjects,
-): string | undefined {
-  const dead = machines.find(({ provider, phase, nodeName = '' }) => {
-    if (provider === 'own-nodes' || phase !== 'NotReady') return false;
-    const since = notReadySince(objects.nodeNamed(nodeName));
-    return since !== undefined && now().getTime() - since >= deadlines.gpusAllocatableMs;
-  });
-  return dead && `${dead.name}: ${dead.message ?? 'node is not ready'}`;
+/** Says which machine was bought and has not been ready for longer than one may take to become so: the machines step replaces it. */
+function createDeadMachines({ deadlines, now }: Dependencies) {
+  /** By machine: since when it has been seen as not ready. */
+  const seenSince = new Map<string, number>();
+  return ({ machines }: Observation, objects: OwnedObjects): string | undefined => {
+    const at = now();
+    const notReady = machines.filter(({ provider, phase }) => provider !== 'own-nodes' && phase === 'NotReady');
+    for (const name of seenSince.keys()) if (!notReady.some((one) => one.name === name)) seenSince.delete(name);
+    const dead = notReady.find(({ name, nodeName = '' }) => {
+      const seenSinceMs = seenSince.get(name) ?? at.getTime();
+      seenSince.set(name, seenSinceMs);
+      const sinceMs = notReadySince(objects.nodeNamed(nodeName), seenSinceMs, at);
+      return at.getTime() - sinceMs >= deadlines.gpusAllocatableMs;
+    });
+    return dead && `${dead.name}: ${dead.message ?? 'node is not ready'}`;
+  };
 }

@@ -60,7 +60,8 @@ export async function awaitNodes(
         context.progress(`${life.message}; so are many others: nothing is replaced before that is over`);
         return undefined;
       }
-      const sinceMs = Math.max(registeredMs, widespreadMs, life.phase === 'NotReady' ? (notReadySince(node) ?? 0) : 0);
+      const notReadyMs = life.phase === 'NotReady' ? notReadySince(node, registeredMs, new Date(atMs)) : 0;
+      const sinceMs = Math.max(registeredMs, widespreadMs, notReadyMs);
       return atMs - sinceMs >= deadlines.gpusMs
         ? {
             ...unusable(name, life.message ?? life.phase, life.phase === 'Initialized', deadlines.gpusMs),

@@ -36,10 +36,18 @@ export function failureOfVanished(claim: NodeClaim): Failure {
   return { cause, message: `NodeClaim ${name} was given up before launch: ${said || 'the provider gave no reason'}` };
 }
 
-/** Since when a node has not been ready, milliseconds; undefined where it doesn't say. */
-export function notReadySince(node: Node | undefined): number | undefined {
-  const ready = node && findCondition(node, 'Ready');
-  return ready?.lastTransitionTime === undefined ? undefined : Date.parse(ready.lastTransitionTime);
+/**
+ * Since when a node has not been ready, milliseconds by our clock; `seenSinceMs` is since when we have seen it so.
+ *
+ * What its kubelet says of itself is timed by the node's own clock, which may be off by hours: there, only the time between the change and the last
+ * heartbeat counts. That a kubelet is silent (`Unknown`) is said, and timed, by the control plane.
+ */
+export function notReadySince(node: Node | undefined, seenSinceMs: number, now: Date): number {
+  const { status, lastTransitionTime, lastHeartbeatTime } = (node && findCondition(node, 'Ready')) ?? {};
+  if (lastTransitionTime === undefined) return seenSinceMs;
+  const changedMs = Date.parse(lastTransitionTime);
+  if (status === 'Unknown' || lastHeartbeatTime === undefined) return changedMs;
+  return Math.min(seenSinceMs, now.getTime() - (Date.parse(lastHeartbeatTime) - changedMs));
 }
 
 /**
@@ -67,7 +75,7 @@ export function overdue(
       case 'Initialized':
         return ['usable', seenSinceMs, deadlines.gpusAllocatableMs];
       case 'NotReady':
-        return ['ready', notReadySince(node) ?? seenSinceMs, deadlines.gpusAllocatableMs];
+        return ['ready', notReadySince(node, seenSinceMs, now), deadlines.gpusAllocatableMs];
       case 'Pending':
       case 'Ready':
       case 'Deleting':

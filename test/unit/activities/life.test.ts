@@ -51,6 +51,33 @@ describe('a NodeClaim that is overdue', () => {
     expect(overdue(facts, { phase: 'NotReady' }, deadlines, after(1_004_000))?.cause).toBe('NotReadyInTime');
   });
 
+  describe('by a node whose clock is off', () => {
+    const saying = (changedMs: number, heartbeatMs: number) =>
+      node('n1', {
+        ready: condition('Ready', 'False', {
+          lastTransitionTime: after(changedMs).toISOString(),
+          lastHeartbeatTime: after(heartbeatMs).toISOString(),
+        }),
+      });
+    const overdueAt = (ms: number, said: ReturnType<typeof saying>): boolean =>
+      overdue({ claim, node: said, seenSinceMs: CREATED_MS }, { phase: 'NotReady' }, deadlines, after(ms)) !==
+      undefined;
+    const HOUR_MS = 3_600_000;
+
+    test.each([
+      ['behind', -5 * HOUR_MS],
+      ['ahead', 5 * HOUR_MS],
+    ])('it has its time: %s', (_, skewMs) => {
+      expect(overdueAt(3_999, saying(skewMs, skewMs))).toBe(false);
+      expect(overdueAt(4_000, saying(skewMs, skewMs))).toBe(true);
+    });
+
+    test('what lay between its own times counts, so that a restart of ours does not lengthen it', () => {
+      expect(overdueAt(999, saying(-HOUR_MS, -HOUR_MS + 3_000))).toBe(false);
+      expect(overdueAt(1_000, saying(-HOUR_MS, -HOUR_MS + 4_000))).toBe(true);
+    });
+  });
+
   test('a launch that never happens for want of quota is called that', () => {
     const facts = { claim, node: undefined, seenSinceMs: CREATED_MS };
     expect(overdue(facts, { phase: 'Pending', message: 'QuotaExceeded' }, deadlines, after(1_000))?.cause).toBe(
