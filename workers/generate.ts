@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { formatMarkdown, generatedFiles, type GeneratedFile } from '../api/generated-files';
 // eslint-disable-next-line import-x/no-restricted-paths -- a command is a process of its own; the product does not use the command line tool
 import { cliPage } from '../cli/page';
+import { azureErrorsPage } from './azure-errors-page';
 import { chartValuesSchema } from './chart-values';
 import { metricsPage } from '../telemetry/metrics-page';
 import { configurationPage } from './configuration-page';
@@ -33,7 +34,8 @@ async function everyFile(): Promise<readonly GeneratedFile[]> {
   const chartValues = { path: 'charts/kaito-temporal/values.schema.json', content: chartValuesSchema() };
   const cli = { path: 'docs/cli.md', content: await formatMarkdown(cliPage()) };
   const metrics = { path: 'docs/reference/metrics.md', content: await formatMarkdown(metricsPage()) };
-  return [...(await generatedFiles()), metrics, configuration, chartValues, cli];
+  const azureErrors = { path: 'docs/azure-errors.md', content: await formatMarkdown(azureErrorsPage()) };
+  return [...(await generatedFiles()), metrics, configuration, chartValues, cli, azureErrors];
 }
 
 function contentOf(file: string): string | undefined {

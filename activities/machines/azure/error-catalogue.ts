@@ -36,7 +36,8 @@ export interface Meaning {
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 
-interface Rule extends Meaning {
+/** What tells a meaning: all of what is set has to fit. */
+export interface Rule extends Meaning {
   readonly code?: RegExp;
   readonly text?: RegExp;
   /** HTTP status of the answer. */
@@ -178,7 +179,8 @@ export const UNKNOWN: Meaning = MEANINGS.internal;
 /** What Azure refuses for reasons that no rule knows: the request is wrong. */
 const REFUSED: Meaning = MEANINGS.invalid;
 
-const RULES: readonly Rule[] = [
+/** In the order in which they are tried. */
+export const RULES: readonly Rule[] = [
   { ...MEANINGS.throttle, status: [429] },
   { ...MEANINGS.throttle, code: /^(Throttled|TooManyRequests|.*RequestsThrottled)$/i },
   { ...MEANINGS.spotQuota, text: /(LowPriority|Spot)\s*(Cores|vCPUs)|family lowPriority/i },
