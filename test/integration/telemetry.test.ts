@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { ROOT } from '../../local/defaults';
 import { NODE_POOL } from '../../local/environment';
 import { connect, type KubernetesClient } from '../../kubernetes/client';
 import type { Manifest } from '../../kubernetes/objects';
@@ -12,7 +13,7 @@ import type { Workspace } from '../../api/workspace';
 import { workflowIdOf } from '../../api/workflow';
 import { Telemetry } from '../../telemetry/telemetry';
 import { readConfiguration } from '../../workers/configuration';
-import { createLogger } from '../../workers/logging';
+import { createLogger, installRuntime } from '../../workers/logging';
 import { bundleWorkflows, startProduct, type Product } from '../../workers/product';
 import { useEnvironment } from '../environment';
 import { startCuttableProxy, type CuttableProxy } from '../fakes/cuttable-proxy';
@@ -36,18 +37,18 @@ let temporalProxy: CuttableProxy;
 let collector: Collector;
 let namespace: string;
 let running: Running;
+let isFirst = true;
 const undo: (() => Promise<unknown>)[] = [];
 
 /** The product behind networks that can be cut, with its telemetry. */
 async function start(): Promise<Running> {
   const lines: Record<string, unknown>[] = [];
   const logger = createLogger('info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
-  const telemetry = Telemetry.open({
-    environment: process.env,
-    logger,
-    version: '1.2.3',
-    roles: ['worker', 'bridge'],
-  });
+  const options = { environment: process.env, logger, version: '1.2.3', roles: ['worker', 'bridge'] };
+  // Temporal's runtime can be installed once in a process; it belongs to the first.
+  const telemetry = isFirst ? await Telemetry.openForProcess(options) : Telemetry.open(options);
+  if (isFirst) installRuntime(logger, telemetry.runtimeOptions);
+  isFirst = false;
   const port = await telemetry.listen(0);
   const url = `http://127.0.0.1:${port}`;
   const before = await get(`${url}/readyz`);
@@ -123,8 +124,6 @@ async function metric(url: string, name: string): Promise<Readonly<Record<string
 }
 
 beforeAll(async () => {
-  // What Temporal's own parts say of the cuts is expected.
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const { kubeconfig, temporal: server } = useEnvironment();
   folder = await mkdtemp(path.join(tmpdir(), 'kaito-telemetry-'));
   undo.push(() => rm(folder, { recursive: true }));
@@ -229,8 +228,28 @@ describe('health', () => {
   });
 });
 
-it('tells of Workspaces and machines what is so, also right after a restart', async () => {
+it('tells Temporal’s own metrics and Node’s, too: all that alerts and dashboard ask for', async () => {
   await becomeReady('seen');
+  const folderOf = path.join(ROOT, 'charts', 'kaito-temporal');
+  const [alerts, dashboard] = await Promise.all([
+    readFile(path.join(folderOf, 'alerts', 'kaito.yaml'), 'utf8'),
+    readFile(path.join(folderOf, 'dashboards', 'kaito.json'), 'utf8'),
+  ]);
+  const asked = new Set(
+    [...`${alerts}${dashboard}`.matchAll(/\b(?:temporal|nodejs|process)_[a-z0-9_]+/g)].map(([name]) => name),
+  );
+  expect(asked.size).toBeGreaterThan(8);
+  const text = await (await fetch(`${running.url}/metrics`)).text();
+  const told = new Set([...text.matchAll(/^([a-zA-Z_:][\w:]*)/gm)].map(([, name]) => name));
+  // Requests have failed since the network was cut above.
+  expect([...asked].filter((name) => !told.has(name))).toEqual([]);
+});
+
+it('Temporal’s own lines go into the same log', () => {
+  expect(running.lines.filter(({ sdkComponent }) => sdkComponent !== undefined).length).toBeGreaterThan(0);
+});
+
+it('tells of Workspaces and machines what is so, also right after a restart', async () => {
   const told = async () => {
     const workspaces = await metric(running.url, 'kaito_workspaces');
     const machines = await metric(running.url, 'kaito_machines');
