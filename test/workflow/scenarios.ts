@@ -2,7 +2,7 @@
  * The kinds of lives whose histories are kept in `histories/`: whatever the workflow code becomes, it has to be able to go on with them.
  */
 import type { TuningPlan } from '../../api/workflow';
-import { candidate, finalFailure, passingFailure, unavailable } from './fake-steps';
+import { candidate, finalFailure, passingFailure, status, unavailable } from './fake-steps';
 import { backsOff, ended, scheduled, until, type Subject } from './harness';
 
 /** The server of the recording suggests continue-as-new at this many events, so that such a history stays readable. */
@@ -130,6 +130,43 @@ export const SCENARIOS: Readonly<Record<string, (subject: Subject) => Promise<vo
 
   async deleted(subject) {
     await subject.becomeReady();
+    subject.steps.workspace = { uid: 'uid-1', generation: 2, deleting: true };
+    await subject.look('deleted');
+    await ended(subject);
+  },
+
+  async 'deleted-during-a-step'(subject) {
+    const machines = subject.steps.hold('acquireMachines');
+    await subject.look();
+    await machines.entered;
+    subject.steps.workspace = { uid: 'uid-1', generation: 2, deleting: true };
+    await subject.look('deleted');
+    await ended(subject);
+  },
+
+  async 'torn-away'(subject) {
+    await subject.becomeReady();
+    subject.steps.workspace = undefined;
+    await subject.look('gone', { uid: 'uid-1', generation: 1 });
+    await ended(subject);
+  },
+
+  async 'resumed-while-cancelled'(subject) {
+    await subject.becomeReady();
+    const release = subject.steps.hold('releaseWorkspace');
+    await subject.handle.cancel();
+    await release.entered;
+    await subject.retry();
+    release.complete({ kind: 'released', status: status('Cancelled') });
+    await until('it is Ready again', async () => (await subject.status())?.state === 'Ready');
+    await subject.atRest();
+  },
+
+  async 'tuning-deleted'(subject) {
+    subject.steps.tuning = TUNING;
+    const push = subject.steps.hold('pushAdapter');
+    await subject.look();
+    await push.entered;
     subject.steps.workspace = { uid: 'uid-1', generation: 2, deleting: true };
     await subject.look('deleted');
     await ended(subject);
