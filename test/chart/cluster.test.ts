@@ -106,6 +106,7 @@ describe('a release', () => {
 
     expect(said).toContain('rollout status deployment/kt-worker deployment/kt-bridge');
     expect(said).toContain('! config.KAITO_RUNTIME_IMAGE is not set.');
+    expect(said).toContain("networkPolicy.enabled=true keeps Temporal's port");
     const deployments = await get<{ items: { metadata: { name: string }; status: { availableReplicas: number } }[] }>(
       'deployments',
       '--namespace',
@@ -163,7 +164,9 @@ describe('a release', () => {
     };
     await expect(apply([odd], '--dry-run=server')).rejects.toThrow(/kaito.sh\/node-image-family/);
 
-    await helm('upgrade', { ...INSTALLED, policies: { enabled: false } });
+    const said = await helm('upgrade', { ...INSTALLED, policies: { enabled: false } });
+
+    expect(said).toContain('! policies.enabled is false.');
 
     const policies = await get<{ items: unknown[] }>('validatingadmissionpolicies');
     expect(policies.items).toEqual([]);
