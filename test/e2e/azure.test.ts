@@ -219,6 +219,35 @@ azure('scenario 43: a wait of many polls leaves a short history, which the code 
   }
 });
 
+azure(
+  'scenarios 24, 25: a pool whose Workspace is gone is told and released; one that is not ours stays',
+  async (on) => {
+    const { stage, arm } = on;
+    const namespace = await stage.namespace();
+    const ref = await apply(on);
+    await stage.ready(ref);
+    const [living] = bought(arm);
+    const tags = {
+      ...living?.properties.tags,
+      'kaito-workspace-namespace': namespace,
+      'kaito-workspace-name': 'gone',
+      'kaito-workspace-uid': 'dead',
+    };
+    // What a worker bought that was cut off while its Workspace was released.
+    arm.addPool('korphan', { vmSize: A100, count: 1, tags }, { owned: true });
+    arm.addPool('foreign', { vmSize: A100, count: 1, nodeLabels: living?.properties.nodeLabels ?? {} });
+
+    const told = await stage.until('it is told', () =>
+      stage.view.events(namespace).find(({ reason }) => reason === 'OrphanedMachines'),
+    );
+    expect(told).toMatchObject({ involvedObject: { kind: 'Workspace', name: 'gone' }, message: textWith('korphan') });
+    await arm.until('it is gone', () => arm.pool('korphan') === undefined, 30_000);
+    expect(arm.pool('foreign')).toBeDefined();
+    expect(arm.pool(living?.name ?? '')).toBeDefined();
+  },
+  { variables: { KAITO_SWEEP_INTERVAL: '1s', KAITO_SWEEP_GRACE: '2s' } },
+);
+
 describe('scenario 29: temporal workflow cancel', () => {
   const isCancelled = ({ status }: Workspace): boolean =>
     status?.state === 'Cancelled' && status.step?.name === 'Cancelled';
