@@ -60,29 +60,40 @@ async function productImage(buildah: Buildah, log: Log): Promise<BuiltImage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kaito-product-'));
   try {
     await nodeImage(buildah, base, folder, log);
-    const npmrc = path.join(folder, 'npmrc');
-    const cache = (await step('asking npm', ['npm', 'config', 'get', 'cache'], log)).trim();
-    const registry = (await step('asking npm', ['npm', 'config', 'get', 'registry'], log)).trim();
-    await writeFile(
-      npmrc,
-      `cafile=${CERTIFICATES}\nregistry=${registry}\ncache=/var/cache/npm\nupdate-notifier=false\n`,
-    );
-    await buildah.run(
-      `building ${NAMES.product}`,
-      'bud',
-      ...['--isolation=chroot', '--network=host', '--pull-never', '--layers=false'],
-      ...['--build-arg', `NODE_IMAGE=${base}`],
-      // Packages come the way they come to this machine.
-      ...['--volume', `${npmrc}:/usr/local/etc/npmrc:ro`, '--volume', `${cache}:/var/cache/npm`],
-      ...['--volume', `${CERTIFICATES}:${CERTIFICATES}:ro`],
-      ...['--tag', image, ROOT],
-    );
-    const layout = await writeLayout(buildah, image, { title: 'product', key, name: NAMES.product });
-    await buildah.run('tidying', 'rmi', '--force', image, base);
-    return layout;
+    try {
+      await buildFrom(buildah, { base, image, folder }, log);
+      return await writeLayout(buildah, image, { title: 'product', key, name: NAMES.product });
+    } finally {
+      // Both are made in seconds; what took long is in the layout.
+      const made = [image, base];
+      const there = await Promise.all(made.map((one) => buildah.has(one)));
+      await buildah.run('tidying', 'rmi', '--force', ...made.filter((_, at) => there[at]));
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs the Dockerfile; packages come the way they come to this machine. */
+async function buildFrom(
+  buildah: Buildah,
+  { base, image, folder }: { readonly base: string; readonly image: string; readonly folder: string },
+  log: Log,
+): Promise<void> {
+  const asked = (name: string): Promise<string> => step('asking npm', ['npm', 'config', 'get', name], log);
+  const cache = (await asked('cache')).trim();
+  const npmrc = path.join(folder, 'npmrc');
+  const lines = [`cafile=${CERTIFICATES}`, `registry=${(await asked('registry')).trim()}`, 'cache=/var/cache/npm'];
+  await writeFile(npmrc, [...lines, 'update-notifier=false', ''].join('\n'));
+  await buildah.run(
+    `building ${NAMES.product}`,
+    'bud',
+    ...['--isolation=chroot', '--network=host', '--pull-never', '--layers=false'],
+    ...['--build-arg', `NODE_IMAGE=${base}`],
+    ...['--volume', `${npmrc}:/usr/local/etc/npmrc:ro`, '--volume', `${cache}:/var/cache/npm`],
+    ...['--volume', `${CERTIFICATES}:${CERTIFICATES}:ro`],
+    ...['--tag', image, ROOT],
+  );
 }
 
 /** What `.dockerignore` lets through. */
