@@ -9,7 +9,8 @@ import { stringify } from 'yaml';
 const POLICY = {
   apiVersion: 'audit.k8s.io/v1',
   kind: 'Policy',
-  omitStages: ['RequestReceived', 'ResponseStarted'],
+  // Watches and followed logs are told when they begin, and again when they end.
+  omitStages: ['RequestReceived'],
   rules: [
     {
       level: 'Metadata',

@@ -7,6 +7,7 @@ import { azureErrorsPage } from './azure-errors-page';
 import { chartValuesSchema } from './chart-values';
 import { metricsPage } from '../telemetry/metrics-page';
 import { configurationPage } from './configuration-page';
+import { permissionsPage } from './permissions-page';
 
 /**
  * `npm run generate`: writes what is made from the schemas of the API and of the configuration. With `-- --check` it writes nothing and fails if a
@@ -34,8 +35,12 @@ async function everyFile(): Promise<readonly GeneratedFile[]> {
   const chartValues = { path: 'charts/kaito-temporal/values.schema.json', content: chartValuesSchema() };
   const cli = { path: 'docs/cli.md', content: await formatMarkdown(cliPage()) };
   const metrics = { path: 'docs/reference/metrics.md', content: await formatMarkdown(metricsPage()) };
+  const permissions = {
+    path: 'docs/permissions.md',
+    content: await formatMarkdown(permissionsPage(dirname(__dirname))),
+  };
   const azureErrors = { path: 'docs/azure-errors.md', content: await formatMarkdown(azureErrorsPage()) };
-  return [...(await generatedFiles()), metrics, configuration, chartValues, cli, azureErrors];
+  return [...(await generatedFiles()), metrics, configuration, chartValues, cli, azureErrors, permissions];
 }
 
 function contentOf(file: string): string | undefined {
