@@ -176,7 +176,7 @@ describe('bridge', () => {
         count: 1,
         message: expect.stringMatching(
           /^the workflow's tasks fail: cause=NonDet.*terminate -w workspace\/default\/s\. /,
-        ),
+        ) as string,
       }),
     ]);
   });
