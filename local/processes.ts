@@ -88,7 +88,7 @@ function startTimeOf(pid: number): string | undefined {
   return process.platform === 'linux' ? startTimeOnLinux(pid) : startTimeByPs(pid);
 }
 
-/** proc(5): after the name in parentheses come the state (field 3) and the start in ticks since boot (field 22). */
+/** proc(5): after the name in parentheses come the state (field 3), the number of threads (20) and the start in ticks since boot (22). */
 function startTimeOnLinux(pid: number): string | undefined {
   let stat: string;
   try {
@@ -97,8 +97,10 @@ function startTimeOnLinux(pid: number): string | undefined {
     return undefined;
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [state, startTicks] = [fields[0], fields[19]];
-  return state === 'Z' || state === 'X' || startTicks === undefined ? undefined : `${bootId()} ${startTicks}`;
+  const [state, threads, startTicks] = [fields[0], Number(fields[17]), fields[19]];
+  // A killed program whose first thread has ended holds its ports until the others have, too.
+  const hasEnded = state === 'X' || (state === 'Z' && threads <= 1);
+  return hasEnded || startTicks === undefined ? undefined : `${bootId()} ${startTicks}`;
 }
 
 let cachedBootId: string | undefined;
