@@ -6,8 +6,8 @@ import type { LifeName } from './lives';
 import { nameOfMoment, type Moment, type Write } from './moments';
 import type { Ref, Scene } from './scene';
 
-/** A Workspace's status is written more or less often, as time goes: only the first one is a moment to rely on. */
-const UNSTEADY = /workspaces\/status$/;
+/** How often a status is written, or planned anew, depends on what is seen when: only the first time is a moment to rely on. */
+const UNSTEADY = /workspaces\/status$|planWorkspace$/;
 
 /** The moments of these Workspaces' lives, each in its order; call `note` with every moment. */
 export function createRecorder(scene: Scene, lives: readonly (Ref & { readonly life: LifeName })[]) {

@@ -9,7 +9,8 @@ import { startPlayer } from './player';
 import { createRandom, type Random } from './random';
 import { findingsOf, isClean, resultsOf, tableOf } from './report';
 import { startRig, type Rig } from './rig';
-import { runRound, type Inhabitant, type RoundResult, type Stage } from './round';
+import type { Inhabitant, Stage } from './findings';
+import { runRound, type RoundResult } from './round';
 import { makeBystanders } from './bystanders';
 import { insist, Scene } from './scene';
 import { watchTruth } from './truth';
@@ -82,15 +83,7 @@ async function run(rig: Rig, options: Options, signal: AbortSignal): Promise<boo
       for (const fault of faults) process.stdout.write(`${describeFault(fault)}\n`);
       return true;
     }
-    const rounds: RoundResult[] = [];
-    for (const [index, fault] of faults.entries()) {
-      signal.throwIfAborted();
-      const namespace = `chaos-${index + 1}`;
-      const ofRound = createRandom(options.seed * 100_003 + index);
-      const round = await runRound(stage, namespace, fault, inhabitantsOf(namespace, fault, ofRound), ofRound);
-      rounds.push(round);
-      sayRound(index + 1, faults.length, round);
-    }
+    const rounds = await runAll(stage, faults, options.seed);
     const results = resultsOf(options.seed, rounds, (Date.now() - started) / 1_000);
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
     const failed = rounds.filter((round) => !isClean(round)).length;
@@ -106,17 +99,39 @@ async function run(rig: Rig, options: Options, signal: AbortSignal): Promise<boo
   }
 }
 
+/** One fault after the other. While the Workspaces of one go, those of the next come, unless the fault is yet to hit those that go. */
+async function runAll(stage: Stage, faults: readonly Fault[], seed: number): Promise<readonly RoundResult[]> {
+  const untap = stage.rig.tap(async (moment) => {
+    if (moment.sort === 'request') stage.ledger.note(moment);
+  });
+  const rounds: RoundResult[] = [];
+  let leaving: Promise<void> = Promise.resolve();
+  for (const [index, fault] of faults.entries()) {
+    stage.signal.throwIfAborted();
+    const namespace = `chaos-${index + 1}`;
+    const random = createRandom(seed * 100_003 + index);
+    const settled = await runRound(stage, namespace, fault, inhabitantsOf(namespace, fault, random), random);
+    await leaving;
+    leaving = settled.leave().then((round) => {
+      rounds.push(round);
+      sayRound(index + 1, faults.length, round);
+    });
+    leaving.catch(() => undefined); // awaited below, or before the next one leaves
+    if (settled.awaitsFault) await leaving;
+  }
+  await leaving;
+  untap();
+  return rounds;
+}
+
 /** A run without faults, for the moments to kill at. */
-async function record({ rig, scene, ledger, signal }: Stage): Promise<readonly Boundary[]> {
+async function record({ rig, scene, signal }: Stage): Promise<readonly Boundary[]> {
   const namespace = 'chaos-0';
   const limit = AbortSignal.any([signal, AbortSignal.timeout(RECORDED_WITHIN_MS)]);
   const user = new User(scene, rig.temporal, limit);
   const lives = RECORDED.map((life) => ({ namespace, name: `a-${life}`, life }));
   const recorder = createRecorder(scene, lives);
-  rig.tap(async (moment) => {
-    recorder.note(moment);
-    if (moment.sort === 'request') ledger.note(moment);
-  });
+  const untap = rig.tap(async (moment) => recorder.note(moment));
   await insist(
     () =>
       rig.client.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }),
@@ -130,7 +145,7 @@ async function record({ rig, scene, ledger, signal }: Stage): Promise<readonly B
     await user.delete(ref);
     await user.gone(ref, scene.get('workspaces', ref)?.metadata.uid ?? '');
   }
-  rig.tap(undefined);
+  untap();
   return recorder.boundaries;
 }
 

@@ -122,7 +122,8 @@ function allKills(random: Random, boundaries: readonly Boundary[]): readonly Fau
   // In an order that does not depend on how the recorded lives happened to overlap. A run of usual length hits each activity of one inference and
   // one tuning.
   const isOfActivity = ({ moment }: Boundary): boolean => /^\w+ \w+$/.test(moment);
-  const isFirst = (one: Boundary): boolean => isOfActivity(one) && WHOLE_LIVES.includes(one.life);
+  const isFirst = (one: Boundary): boolean =>
+    isOfActivity(one) && one.occurrence === 1 && WHOLE_LIVES.includes(one.life);
   const keyOf = ({ life, moment, occurrence }: Boundary): string => `${life} ${moment} ${occurrence}`;
   const sorted = [...boundaries].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const ordered = [

@@ -1,6 +1,7 @@
 /** What a run found, for people and for programs. */
 import { KINDS, type FaultKind } from './faults';
-import type { Findings, RoundResult } from './round';
+import type { Findings } from './findings';
+import type { RoundResult } from './round';
 
 export interface Counts {
   readonly faults: number;

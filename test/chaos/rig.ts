@@ -26,8 +26,8 @@ export interface Rig {
   readonly temporal: Client;
   readonly wires: Readonly<Record<Wire, Relay>>;
   readonly apis: Readonly<Record<Role, ApiProxy>>;
-  /** Who is told of each moment; undefined: nobody. */
-  tap(tap: Tap | undefined): void;
+  /** Has it told of each moment, until what is returned is called. */
+  tap(tap: Tap): () => void;
   /** Kills it with SIGKILL; resolves when it is dead. The worker and the bridge begin again by themselves. */
   kill(target: Target): Promise<void>;
   /** Starts again what was killed; resolves when all is at work. */
@@ -80,8 +80,10 @@ export async function startRig({ log, signal }: RigOptions): Promise<Rig> {
     await writeFile(bundle, await bundled());
     closing.push(() => rm(bundle, { force: true }));
 
-    let listener: Tap | undefined;
-    const tap: Tap = async (moment) => listener?.(moment);
+    const listeners = new Set<Tap>();
+    const tap: Tap = async (moment) => {
+      for (const listener of listeners) await listener(moment);
+    };
     const worker = await wire(environment, 'worker', tap, closing);
     const bridge = await wire(environment, 'bridge', tap, closing);
     const optionsOf = (role: Role, env: Readonly<Record<string, string>>): ServiceOptions => ({
@@ -110,7 +112,10 @@ export async function startRig({ log, signal }: RigOptions): Promise<Rig> {
         'bridge-api': bridge.api,
       },
       apis: { worker: worker.apiProxy, bridge: bridge.apiProxy },
-      tap: (next) => (listener = next),
+      tap(listener) {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
       async kill(target) {
         if (target === 'worker' || target === 'bridge') await services[target].kill();
         else await stopComponent(dir, target, 'SIGKILL');

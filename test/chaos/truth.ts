@@ -11,8 +11,8 @@ const SAMPLE_MS = 250;
 const SEEN_WITHIN_MS = 3_000;
 
 export interface TruthWatch {
-  /** While faults last, nobody can put a status right: what is untrue then counts only if it stays so. */
-  faulty(isFaulty: boolean): void;
+  /** A fault begins: until what is returned is called, nobody can put a status right, and what is untrue counts only if it stays so. */
+  faulty(): () => void;
   /** The untrue statuses so far. */
   lies(): readonly string[];
   stop(): void;
@@ -24,7 +24,7 @@ export function watchTruth(scene: Scene, player: Player): TruthWatch {
   const answered = new Map<string, number>();
   const claimed = new Map<string, { readonly at: number; readonly what: string }>();
   const lies = new Map<string, string>();
-  let isFaulty = false;
+  const faults = new Set<symbol>();
 
   const sample = (): void => {
     const now = Date.now();
@@ -32,7 +32,7 @@ export function watchTruth(scene: Scene, player: Player): TruthWatch {
       const { uid, namespace, name } = workspace.metadata;
       const lie = whatIsUntrue(scene, player, workspace);
       if (answers(scene, workspace)) answered.set(uid, now);
-      if (lie === undefined || isFaulty) since.delete(uid);
+      if (lie === undefined || faults.size > 0) since.delete(uid);
       else if (now - (since.get(uid) ?? now) > GRACE_MS) lies.set(uid, `${namespace}/${name}: ${lie}`);
       else if (!since.has(uid)) since.set(uid, now);
     }
@@ -59,9 +59,11 @@ export function watchTruth(scene: Scene, player: Player): TruthWatch {
   });
   const timer = setInterval(sample, SAMPLE_MS);
   return {
-    faulty(next) {
-      isFaulty = next;
+    faulty() {
+      const fault = Symbol('fault');
+      faults.add(fault);
       sample();
+      return () => void faults.delete(fault);
     },
     lies: () => [...lies.values()],
     stop: () => clearInterval(timer),
