@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { toError } from '../api/to-error';
+import { openDataConverter } from '../workers/encryption/data-converter';
 import type { GlobalFlags } from './flags';
 import { CliError } from './failure';
 
@@ -27,11 +28,17 @@ export async function openTemporal(
     ...(address !== undefined && { address }),
     connectTimeout: CONNECT_TIMEOUT_MS,
   };
+  const dataConverter = await decoding(env);
   const where = options.address ?? DEFAULT_ADDRESS;
   const into = temporalNamespace ?? namespace ?? 'default';
   try {
     const connection = await Connection.connect(options);
-    const client = new Client({ connection, namespace: into, identity: `kaito ${userInfo().username}@${hostname()}` });
+    const client = new Client({
+      connection,
+      namespace: into,
+      identity: `kaito ${userInfo().username}@${hostname()}`,
+      ...(dataConverter !== undefined && { dataConverter }),
+    });
     return { client, connection, address: where, namespace: into, close: () => connection.close() };
   } catch (error) {
     throw new CliError(
@@ -43,6 +50,17 @@ export async function openTemporal(
       },
       { cause: error },
     );
+  }
+}
+
+/** Histories that the worker encrypts are read with its keys, where these are at hand. */
+async function decoding(env: Readonly<Record<string, string | undefined>>) {
+  const { KAITO_PAYLOAD_KEYS: folder = '', KAITO_PAYLOAD_KEY: current = '' } = env;
+  if (folder === '') return undefined;
+  try {
+    return await openDataConverter({ folder, ...(current !== '' && { current }) });
+  } catch (error) {
+    throw new CliError({ exit: 'usage', message: toError(error).message }, { cause: error });
   }
 }
 
