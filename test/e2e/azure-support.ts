@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { ScheduleNotFoundError } from '@temporalio/client';
+
 import { coordinatorIdOf } from '../../api/coordination';
 import { sweepScheduleIdOf } from '../../api/sweep';
 import { startChild, type Child } from '../../local/demo/child';
@@ -66,7 +68,13 @@ export async function onAzure(
   const stage = await Stage.open('azure', variables, []);
 
   stage.defer(async () => {
-    await stage.temporal.schedule.getHandle(sweepScheduleIdOf(clusterId)).delete();
+    // Where no worker came up there is none.
+    await stage.temporal.schedule
+      .getHandle(sweepScheduleIdOf(clusterId))
+      .delete()
+      .catch((error: unknown) => {
+        if (!(error instanceof ScheduleNotFoundError)) throw error;
+      });
     const coordinator = stage.temporal.workflow.getHandle(coordinatorIdOf(clusterId));
     // Where nothing was ever asked of Azure there is none.
     await coordinator.terminate('end of test').catch(() => undefined);
@@ -86,6 +94,7 @@ export async function onAzure(
           env: {
             ...environment.variables,
             ...variables,
+            KAITO_HTTP_PORT: '0',
             KAITO_RETRY_FIRST: '200ms',
             KAITO_RETRY_MOST: '1s',
             NODE_EXTRA_CA_CERTS: caFile,
