@@ -15,7 +15,7 @@ module.exports = {
       globalSetup: '<rootDir>/test/setup-temporal.ts',
       globalTeardown: '<rootDir>/test/teardown-temporal.ts',
     }),
-    project('cluster', ['integration', 'azure', 'e2e'], {
+    project('cluster', ['integration', 'azure', 'e2e', 'security'], {
       globalSetup: '<rootDir>/test/setup-cluster.ts',
       globalTeardown: '<rootDir>/test/teardown-cluster.ts',
     }),

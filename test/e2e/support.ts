@@ -52,7 +52,8 @@ const TIMINGS = {
   KAITO_RETRY_MOST: '1s',
   KAITO_LOG_LEVEL: 'info',
 };
-const PATIENCE_MS = 25_000;
+/** KAITO_TEST_PATIENCE_MS is for machines that do much else. */
+const PATIENCE_MS = Number(process.env['KAITO_TEST_PATIENCE_MS'] ?? 25_000);
 const POLL_MS = 50;
 const LOG_LINES = 40;
 
