@@ -113,6 +113,7 @@ async function runAll(stage: Stage, faults: readonly Fault[], seed: number): Pro
     const settled = await runRound(stage, namespace, fault, inhabitantsOf(namespace, fault, random), random);
     await leaving;
     leaving = settled.leave().then((round) => {
+      stage.signal.throwIfAborted(); // what is left then is no finding
       rounds.push(round);
       sayRound(index + 1, faults.length, round);
     });
