@@ -157,7 +157,9 @@ it(
     const vanishing = await apply(second);
     await second.ready(vanishing);
     await second.client.delete(RESOURCES.workspaces, returning);
-    await second.until('it is gone', () => second.view.workspace(returning.namespace, 'phi') === undefined);
+    // KWOK, started anew, looks after a node only when the former one's lease on it has ended: until then no pod stops.
+    const isGone = (): boolean => second.view.workspace(returning.namespace, 'phi') === undefined;
+    await second.until('it is gone', isGone, MINUTES);
     const { runID } = (await second.ready(kept)).status.workflow ?? {};
     expect(runID).toBeDefined();
     await second.leave();
