@@ -115,7 +115,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const temporalClient = new Client({
       connection: clientConnection,
       namespace: temporal.namespace,
-      ...(dataConverter !== undefined && { dataConverter }),
+      dataConverter,
       ...(telemetry !== undefined && { interceptors: telemetry.clientInterceptors }),
     });
     if (telemetry !== undefined) observeTemporal(telemetry, 'temporal', clientConnection);
@@ -167,7 +167,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         namespace: temporal.namespace,
         taskQueue: configuration.taskQueue,
         workflowBundle: workflows,
-        ...(dataConverter !== undefined && { dataConverter }),
+        dataConverter,
         ...deploymentOptions(version),
         activities: { ...createActivities(deps), ...sweeper.activities },
         // Steps mostly wait: a slot is cheap, and every Workspace that is not at rest holds one.

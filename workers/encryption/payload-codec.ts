@@ -28,6 +28,19 @@ export function encryptingCodec(keys: PayloadKeys): PayloadCodec {
   };
 }
 
+/** For processes without keys: an encrypted payload is an error that says what to set, not one about an unknown encoding. */
+export const CODEC_WITHOUT_KEYS: PayloadCodec = {
+  encode: (payloads) => Promise.resolve(payloads),
+  async decode(payloads) {
+    const encrypted = payloads.find(isEncrypted);
+    if (encrypted === undefined) return payloads;
+    const id = keyIdOf(encrypted);
+    throw new Error(
+      `a payload is encrypted with the key '${id}', and KAITO_PAYLOAD_KEYS is not set: name the folder that holds '${id}' there`,
+    );
+  },
+};
+
 function encrypt(payload: Payload, id: string, key: KeyObject): Payload {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.from(id));
@@ -39,8 +52,8 @@ function encrypt(payload: Payload, id: string, key: KeyObject): Payload {
 }
 
 async function decrypt(payload: Payload, keys: PayloadKeys): Promise<Payload> {
-  if (textOf(payload.metadata?.[METADATA_ENCODING_KEY]) !== ENCODING) return payload;
-  const id = textOf(payload.metadata?.[METADATA_KEY_ID]);
+  if (!isEncrypted(payload)) return payload;
+  const id = keyIdOf(payload);
   const key = await keys.key(id);
   const data = Buffer.from(payload.data ?? []);
   try {
@@ -55,6 +68,14 @@ async function decrypt(payload: Payload, keys: PayloadKeys): Promise<Payload> {
       { cause: error },
     );
   }
+}
+
+function isEncrypted({ metadata }: Payload): boolean {
+  return textOf(metadata?.[METADATA_ENCODING_KEY]) === ENCODING;
+}
+
+function keyIdOf({ metadata }: Payload): string {
+  return textOf(metadata?.[METADATA_KEY_ID]);
 }
 
 function textOf(bytes: Uint8Array | null | undefined): string {

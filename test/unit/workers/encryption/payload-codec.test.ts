@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { openPayloadKeys, type PayloadKeysOptions } from '../../../../workers/encryption/keys';
-import { encryptingCodec } from '../../../../workers/encryption/payload-codec';
+import { CODEC_WITHOUT_KEYS, encryptingCodec } from '../../../../workers/encryption/payload-codec';
 
 let folder: string;
 
@@ -16,9 +16,14 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const newKey = (): string => randomBytes(32).toString('base64');
 const put = (id: string, text = newKey()): Promise<void> => writeFile(path.join(folder, id), `${text}\n`);
-const codec = async (options: Partial<PayloadKeysOptions> = {}) =>
-  encryptingCodec(await openPayloadKeys({ folder, ...options }));
-const payloadOf = (value: unknown): Payload => defaultPayloadConverter.toPayload(value) as Payload;
+const codec = async (options: Partial<PayloadKeysOptions> = {}) => {
+  const opened = encryptingCodec(await openPayloadKeys({ folder, ...options }));
+  return {
+    encode: (payloads: Payload[]) => opened.encode(payloads),
+    decode: (payloads: Payload[]) => opened.decode(payloads),
+  };
+};
+const payloadOf = (value: unknown): Payload => defaultPayloadConverter.toPayload(value);
 const valueOf = (payload: Payload | undefined): unknown => defaultPayloadConverter.fromPayload(payload as Payload);
 
 describe('the codec', () => {
@@ -110,6 +115,22 @@ describe('what cannot be read', () => {
     const [written] = await encode([payloadOf('x')]);
 
     await expect(decode([change(written as Payload)])).rejects.toThrow('or the payload was changed');
+  });
+});
+
+describe('without keys', () => {
+  it('names the key of an encrypted payload, and the variable that is not set', async () => {
+    await put('2026-01');
+    const [encrypted] = await (await codec()).encode([payloadOf('x')]);
+
+    await expect(CODEC_WITHOUT_KEYS.decode([payloadOf('plain'), encrypted as Payload])).rejects.toThrow(
+      "a payload is encrypted with the key '2026-01', and KAITO_PAYLOAD_KEYS is not set: name the folder that holds '2026-01' there",
+    );
+  });
+
+  it('leaves all others as they are', async () => {
+    const payloads = [payloadOf('plain'), payloadOf(undefined)];
+    expect(await CODEC_WITHOUT_KEYS.decode(await CODEC_WITHOUT_KEYS.encode(payloads))).toEqual(payloads);
   });
 });
 
