@@ -7,7 +7,10 @@ import type { Ref, Scene } from './scene';
 export type Counted = 'nodeClaims' | 'statefulSets' | 'jobs';
 
 export interface Ledger {
-  /** UIDs of all that was made for the Workspace, by kind. */
+  /**
+   * UIDs of all that was made for the Workspace, by kind. NodeClaims that their provider gave up before it launched anything, and that the product did
+   * not delete, are left out: to ask again is right. (Karpenter's kwok provider deletes by name, and may meet the claim after the one it means.)
+   */
   made(ref: Ref): Readonly<Record<Counted, ReadonlySet<string>>>;
   /** The most machines that the Workspace had at one time, those on their way out not counted. */
   mostMachines(ref: Ref): number;
@@ -28,6 +31,8 @@ export function startLedger(scene: Scene): Ledger {
   const made = new Map<string, Record<Counted, Set<string>>>();
   const most = new Map<string, number>();
   const touched = new Set<string>();
+  const vanished = new Set<string>();
+  const deletedByUs = new Set<string>();
   const keyOf = ({ namespace, name }: Ref): string => `${namespace}/${name}`;
   const of = (ref: Ref): Record<Counted, Set<string>> => {
     const known = made.get(keyOf(ref));
@@ -43,12 +48,17 @@ export function startLedger(scene: Scene): Ledger {
     if (ref === undefined) return;
     if (type === 'added') of(ref)[kind].add(object.metadata.uid);
     if (kind !== 'nodeClaims') return;
+    if (type === 'deleted' && (object as NodeClaim).status?.providerID === undefined) vanished.add(object.metadata.uid);
     const living = scene.claimsOf(ref).filter(isLiving).length;
     most.set(keyOf(ref), Math.max(most.get(keyOf(ref)) ?? 0, living));
   });
 
   return {
-    made: of,
+    made(ref) {
+      const all = of(ref);
+      const asked = [...all.nodeClaims].filter((uid) => !vanished.has(uid) || deletedByUs.has(uid));
+      return { ...all, nodeClaims: new Set(asked) };
+    },
     mostMachines: (ref) => most.get(keyOf(ref)) ?? 0,
     note({ write, point }) {
       if (point !== 'after') return;
@@ -57,6 +67,9 @@ export function startLedger(scene: Scene): Ledger {
       if (verb !== 'create') touched.add(`${namespace ?? ''}/${resource.split('/')[0]}/${name}`);
       const kind = COUNTED[resource];
       const uid = answer?.metadata?.uid;
+      // The answer to a deletion is the object, or a Status that names it.
+      const deleted = verb === 'delete' ? (uid ?? answer?.details?.uid) : undefined;
+      if (deleted !== undefined) deletedByUs.add(deleted);
       if (kind === undefined || code !== CREATED || uid === undefined) return;
       const ref = ownerOf(kind, answer as KubernetesObject);
       if (ref !== undefined) of(ref)[kind].add(uid);

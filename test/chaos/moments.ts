@@ -46,6 +46,8 @@ export interface WrittenObject {
     readonly uid?: string;
     readonly labels?: Readonly<Record<string, string>>;
   };
+  /** Of a Status: what it is about. */
+  readonly details?: { readonly uid?: string };
 }
 
 export type Moment = ActivityMoment | RequestMoment;
