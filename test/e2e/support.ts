@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect, promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
+import { Runtime } from '@temporalio/worker';
 import type { Workspace } from '../../api/workspace';
 import { toError } from '../../api/to-error';
 import { workflowIdOf } from '../../api/workflow';
@@ -242,6 +243,7 @@ export class Stage {
   readonly #prefix: string;
   readonly #undoings: (() => Promise<unknown>)[] = [];
   #namespaces = 0;
+  #hasStarted = false;
 
   private constructor(
     view: View,
@@ -286,6 +288,7 @@ export class Stage {
     { variables = {}, workflowBundle, azure }: StartOptions = {},
   ): Promise<Product> {
     const { kubeconfig, temporal } = this.#environment;
+    this.#hasStarted = true;
     Stage.#bundle ??= bundleWorkflows();
     const product = await startProduct({
       configuration: readConfiguration({ ...this.#variables, ...variables }),
@@ -331,6 +334,8 @@ export class Stage {
   /** Ends everything that was started; what the tests made stays. */
   async leave(): Promise<void> {
     await Promise.all([...this.#products].map((product) => this.stop(product)));
+    // It ends with the last connection of a worker; one that never had any would keep the tests' process from ending.
+    if (!this.#hasStarted) await Runtime.instance().shutdown();
     await this.#connection.close();
     await this.view.stop();
     await this.client.close();

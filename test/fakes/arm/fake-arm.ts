@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { selfSigned } from './certificate';
+import { selfSigned } from '../certificates';
 import { Clock } from './clock';
 import { breaches } from './invariants';
 import { Machines } from './machines';

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-import type { SelfSigned } from './certificate';
+import type { SelfSigned } from '../certificates';
 import { ArmRefusal } from './errors';
 import type { Happening } from './invariants';
 import { poolOfPath, type Router } from './router';

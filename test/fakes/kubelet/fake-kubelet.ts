@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createTlsServer } from 'node:https';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { selfSigned } from '../arm/certificate';
+import { selfSigned } from '../certificates';
 
 const SUBPROTOCOL = 'v4.channel.k8s.io';
 const DATA = 0;

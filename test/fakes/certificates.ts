@@ -1,9 +1,18 @@
-import { createSign, generateKeyPairSync } from 'node:crypto';
+import { createSign, generateKeyPairSync, randomInt, type KeyObject } from 'node:crypto';
 
-/** A private key and a certificate for it that says it is its own authority, both PEM. */
-export interface SelfSigned {
+/** A private key and a certificate for it, both PEM. */
+export interface Certified {
   readonly key: string;
   readonly certificate: string;
+}
+
+/** A certificate that says it is its own authority. */
+export type SelfSigned = Certified;
+
+export interface Authority {
+  readonly certificate: string;
+  /** A certificate for servers at `127.0.0.1` and `localhost`, and for clients. */
+  issue(name: string): Certified;
 }
 
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
@@ -12,28 +21,67 @@ const SUBJECT_ALT_NAME = '2.5.29.17';
 const BASIC_CONSTRAINTS = '2.5.29.19';
 const DAY_MS = 24 * 3_600_000;
 
-/** Valid for `127.0.0.1` and `localhost`, for a day. Node can sign but not make certificates, so the few bytes around the key are made here. */
+/** Valid for `127.0.0.1` and `localhost`, for a day. */
 export function selfSigned(): SelfSigned {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = sequence(set(sequence(objectId(COMMON_NAME), text('fake Azure Resource Manager'))));
+  const { privateKey, publicKey } = newKeys();
+  const name = 'fake Azure Resource Manager';
+  const extensions = [alternativeNames(), authority()];
+  return {
+    key: pemOf(privateKey),
+    certificate: certify({ name, publicKey, issuer: name, signer: privateKey, extensions }),
+  };
+}
+
+/** One that others have their certificates from; all are valid for a day. */
+export function certificateAuthority(issuer: string): Authority {
+  const { privateKey: signer, publicKey } = newKeys();
+  return {
+    certificate: certify({ name: issuer, publicKey, issuer, signer, extensions: [authority()] }),
+    issue(name) {
+      const { privateKey, publicKey } = newKeys();
+      const certificate = certify({ name, publicKey, issuer, signer, extensions: [alternativeNames()] });
+      return { key: pemOf(privateKey), certificate };
+    },
+  };
+}
+
+interface Certificate {
+  readonly name: string;
+  readonly publicKey: KeyObject;
+  readonly issuer: string;
+  readonly signer: KeyObject;
+  readonly extensions: readonly Buffer[];
+}
+
+/** Node can sign but not make certificates, so the few bytes around the key are made here. */
+function certify({ name, publicKey, issuer, signer, extensions }: Certificate): string {
   const algorithm = sequence(objectId(ECDSA_WITH_SHA256));
   const body = sequence(
     explicit(0, integer(2)), // X.509 version 3
-    integer(Date.now() % 0x7fff_ffff),
+    integer(randomInt(1, 0x7fff_ffff)),
     algorithm,
-    name,
+    commonName(issuer),
     sequence(time(Date.now() - DAY_MS), time(Date.now() + DAY_MS)),
-    name,
+    commonName(name),
     publicKey.export({ type: 'spki', format: 'der' }),
-    explicit(3, sequence(alternativeNames(), authority())),
+    explicit(3, sequence(...extensions)),
   );
-  const signature = createSign('sha256').update(body).sign(privateKey);
+  const signature = createSign('sha256').update(body).sign(signer);
   const whole = sequence(body, algorithm, tagged(0x03, Buffer.concat([Buffer.of(0), signature])));
   const lines = whole.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
-  return {
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
-  };
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+}
+
+function newKeys() {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
+
+function pemOf(privateKey: KeyObject): string {
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+function commonName(name: string): Buffer {
+  return sequence(set(sequence(objectId(COMMON_NAME), text(name))));
 }
 
 function alternativeNames(): Buffer {
