@@ -90,6 +90,11 @@ export function withAttempt(
   return [...attempts, { ...next, attempt, count: 1 }].slice(-MOST_ATTEMPTS);
 }
 
+/** Of two lists of the same life the one that has counted further: a worker that died may have told more than the workflow knows. */
+export function furtherAttempts(a: readonly Attempt[], b: readonly Attempt[]): readonly Attempt[] {
+  return (b.at(-1)?.attempt ?? 0) > (a.at(-1)?.attempt ?? 0) ? b : a;
+}
+
 /** Where machines come from: one folder of `activities/machines` each. */
 export type ProviderName = 'karpenter' | 'azure' | 'own-nodes';
 

@@ -1,17 +1,16 @@
 /**
  * The machines step: one candidate's machines exist and are usable, or nothing of it is left.
  */
-import { remedyOf } from '../../api/causes';
+import { CauseError, remedyOf } from '../../api/causes';
 import {
+  furtherAttempts,
   withAttempt,
   type AcquireOutcome,
-  type Attempt,
   type Candidate,
   type Plan,
   type ProviderName,
   type StepInput,
 } from '../../api/workflow';
-import type { WorkspaceStatus } from '../../api/workspace';
 import type { Dependencies } from '../dependencies';
 import { defineStep, SupersededError } from '../step';
 import { currentWorkspace } from '../current-workspace';
@@ -51,8 +50,7 @@ export function createAcquireMachines(
       const provider = providers[candidate.provider];
       // The plan is of a time when the installation was configured otherwise: it is made anew.
       if (provider === undefined) throw new SupersededError(`no provider ${candidate.provider} any more`);
-      // A worker that died here may have told more than the workflow knows.
-      let attempts = longer(facts.attempts, deps.status.latest(workspace).status);
+      let attempts = furtherAttempts(facts.attempts, deps.status.latest(workspace).status?.attempts ?? []);
       const before = attempts;
       let progress: string | undefined;
       const told = () => ({
@@ -100,6 +98,11 @@ export function createAcquireMachines(
               },
             },
           )
+          .catch(async (error: unknown) => {
+            // What only the user can mend ends the step at once: what failed is on the list first.
+            if (error instanceof CauseError && attempts !== before) await context.tell(workspace, told());
+            throw error;
+          })
           .finally(() => telling.stop());
       };
       const refused = await admit({ workspace, candidate, provider, told }, context);
@@ -127,12 +130,6 @@ export function createAcquireMachines(
     },
     { kind: 'superseded' },
   );
-}
-
-function longer(known: readonly Attempt[], status: WorkspaceStatus | undefined): readonly Attempt[] {
-  const told = status?.attempts ?? [];
-  const counted = (attempts: readonly Attempt[]): number => attempts.at(-1)?.attempt ?? 0;
-  return counted(told) > counted(known) ? told : known;
 }
 
 /** What comes after a size that could not be had. */

@@ -14,7 +14,7 @@ import type {
   WorkspaceState,
   WorkspaceStatus,
 } from '../../api/workspace';
-import type { Candidate, Plan, StatusFacts } from '../../api/workflow';
+import { furtherAttempts, type Candidate, type Plan, type StatusFacts } from '../../api/workflow';
 import type { Observation } from '../observe/observation';
 
 /** Longest message of a step, an attempt or a plan, UTF-16 units; the API's texts hold more, people don't read more. */
@@ -63,6 +63,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
   const isMine = isUp && !(isAboutPods && (step === 'Plan' || step === 'Machines'));
   const trouble = failure ?? (isMine ? observation?.failure : undefined);
   const conditions = conditionsOf(situation);
+  const attempts = furtherAttempts(facts.attempts, previous.attempts ?? []);
   const inferenceConfig = situation.plan === undefined ? previous.inferenceConfig : situation.plan.inferenceConfig;
 
   return {
@@ -85,7 +86,7 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
       ...(failure !== undefined && { attempt: failure.attempt }),
       ...(failure?.nextTryTime !== undefined && { nextTryTime: failure.nextTryTime }),
     },
-    ...(facts.attempts.length > 0 && { attempts: [...facts.attempts] }),
+    ...(attempts.length > 0 && { attempts: [...attempts] }),
     workerNodes: [...(observation?.workerNodes ?? previous.workerNodes ?? [])],
     machines: [...(observation?.machines ?? previous.machines ?? [])],
     ...(workload !== undefined && step !== 'Cancelled' && { workload }),

@@ -197,6 +197,12 @@ azure(
       const { step } = stage.view.workspace(ref.namespace, ref.name)?.status ?? {};
       return step?.cause === 'Auth' && (step.attempt ?? 0) >= 3;
     });
+    expect(stage.view.workspace(ref.namespace, ref.name)?.status?.attempts?.at(-1)).toMatchObject({
+      cause: 'Auth',
+      code: 'AuthorizationFailed',
+      variant: 'on-demand',
+      nextAction: 'waits for a correction',
+    });
     refused.remove();
     await stage.ready(ref);
   },
