@@ -77,7 +77,7 @@ export class TemporalProxy {
 
   #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', () => undefined); // a cancelled request
-    const key = headers.authorization?.replace(/^Bearer /, '');
+    const [, key] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
     if (key !== undefined) this.seenApiKeys.add(key);
     if (this.options.apiKeys !== undefined && !(key !== undefined && this.options.apiKeys.has(key))) {
       stream.respond(
