@@ -16,12 +16,17 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     await command.parseAsync([...argv], { from: 'user' });
     return EXIT_CODES[exit].code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
+    if (error instanceof CommanderError) return isAnswer(error) ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
     if (io.signal.aborted) return EXIT_CODES.interrupted.code;
     return tell(error, io, command.opts<GlobalFlags>().debug === true);
   } finally {
     await session.close();
   }
+}
+
+/** Help that was asked for ends with the process's own exit code, whatever that is by then. */
+function isAnswer({ code, exitCode }: CommanderError): boolean {
+  return exitCode === 0 || code === 'commander.help';
 }
 
 function tell(error: unknown, io: Io, isDebug: boolean): number {
