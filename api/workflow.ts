@@ -68,6 +68,21 @@ export const SEARCH_ATTRIBUTES = {
 /** Steps of a Workspace's life, in order; what `status.step.name` shows. */
 export type StepName = NonNullable<WorkspaceStatus['step']>['name'];
 
+/** The step that each activity is, as the status names it. */
+export const STEP_OF: Readonly<Record<keyof WorkspaceActivities, StepName>> = {
+  planWorkspace: 'Plan',
+  acquireMachines: 'Machines',
+  reportPause: 'Machines',
+  applyWorkload: 'Workload',
+  waitUntilServing: 'Serving',
+  checkDataset: 'Data',
+  prepareData: 'Data',
+  trainAdapter: 'Training',
+  pushAdapter: 'Push',
+  releaseTrainingMachines: 'Push',
+  releaseWorkspace: 'Release',
+};
+
 /** A failed attempt, as the status lists it. */
 export type Attempt = NonNullable<WorkspaceStatus['attempts']>[number];
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
+import { toError } from '../api/to-error';
 import { EXIT_CODES, type ExitName } from './exit-codes';
 import { CliError, toldOf } from './failure';
 import type { Io } from './io';
@@ -47,8 +48,7 @@ function processIo(signal: AbortSignal): Io {
       try {
         return readFileSync(file === '-' ? 0 : file, 'utf8');
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        throw new CliError({ exit: 'usage', message: `-f ${file}: ${message}` }, { cause: error });
+        throw new CliError({ exit: 'usage', message: `-f ${file}: ${toError(error).message}` }, { cause: error });
       }
     },
   };

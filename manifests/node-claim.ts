@@ -6,7 +6,7 @@ import { sha256 } from './digest';
 import { machineFor } from './node-selection';
 import { type NodeClaim, type NodeRequirement, ownLabels } from './objects';
 
-const LABEL_NODE_POOL = 'karpenter.sh/nodepool';
+export const LABEL_NODE_POOL = 'karpenter.sh/nodepool';
 
 /** Which of a Workspace's machines a claim stands for. */
 export const ANNOTATION_SLOT = 'kaito.sh/slot';

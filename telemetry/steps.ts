@@ -5,26 +5,11 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { CAUSES } from '../api/causes';
 import { TRACE_HEADER } from '../api/trace';
-import type { StepInput, StepName, WorkspaceActivities, WorkspaceRef } from '../api/workflow';
+import { STEP_OF, type StepInput, type WorkspaceActivities, type WorkspaceRef } from '../api/workflow';
 import type { LogFields, Logger } from '../kubernetes/logger';
 import { headerOf } from './headers';
 import type { Metrics } from './metrics';
 import type { Tracing } from './tracing';
-
-/** As the status names the step of each activity. */
-const STEP_OF: Readonly<Record<keyof WorkspaceActivities, StepName>> = {
-  planWorkspace: 'Plan',
-  acquireMachines: 'Machines',
-  reportPause: 'Machines',
-  applyWorkload: 'Workload',
-  waitUntilServing: 'Serving',
-  checkDataset: 'Data',
-  prepareData: 'Data',
-  trainAdapter: 'Training',
-  pushAdapter: 'Push',
-  releaseTrainingMachines: 'Push',
-  releaseWorkspace: 'Release',
-};
 
 /** How an attempt ended. */
 interface Ending {

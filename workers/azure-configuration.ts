@@ -1,6 +1,7 @@
 /** The variables of the provider of AKS agent pools. */
 import { z } from 'zod';
 import type { AzureConfiguration } from '../activities/machines/azure/configuration';
+import { COORDINATOR_DEFAULTS } from '../activities/machines/azure/coordination/open-coordinator';
 import { count, duration, list, text } from './configuration-fields';
 
 const PUBLIC_CLOUD = 'https://management.azure.com';
@@ -43,13 +44,19 @@ export const azureVariables = {
       context.addIssue({ code: 'custom', message });
     }
   }),
-  KAITO_AZURE_PUT_BURST: count('Changes of pools that Azure lets through at once after a quiet time.', 20),
+  KAITO_AZURE_PUT_BURST: count(
+    'Changes of pools that Azure lets through at once after a quiet time.',
+    COORDINATOR_DEFAULTS.burst,
+  ),
   KAITO_AZURE_PUT_PER_MINUTE: z.coerce
     .number()
     .positive()
-    .default(1)
-    .meta({ description: 'Changes of pools that Azure lets through each minute in the long run.', default: '1' }),
-  KAITO_AZURE_CREATING_AT_ONCE: count('Pools that may be under creation at once.', 4),
+    .default(COORDINATOR_DEFAULTS.perMinute)
+    .meta({
+      description: 'Changes of pools that Azure lets through each minute in the long run.',
+      default: String(COORDINATOR_DEFAULTS.perMinute),
+    }),
+  KAITO_AZURE_CREATING_AT_ONCE: count('Pools that may be under creation at once.', COORDINATOR_DEFAULTS.creatingAtOnce),
   KAITO_AZURE_DEADLINE_ACCEPTED: duration('Longest time until Azure has taken on the creation of a pool.', '10m'),
   KAITO_AZURE_DEADLINE_POOL: duration('Longest time until the pool is created, drivers included.', '45m'),
   KAITO_AZURE_DEADLINE_REGISTERED: duration('Longest time from then until all its nodes have registered.', '10m'),
@@ -80,7 +87,7 @@ export function azureConfiguration(
     const [size = '', ...id] = entry.split('=');
     return [size, id.join('=')];
   });
-  const { KAITO_AZURE_PRICE_ENDPOINT: priceEndpoint = NONE, KAITO_AZURE_SUBNET_ID: subnetId } = values;
+  const { KAITO_AZURE_PRICE_ENDPOINT: priceEndpoint, KAITO_AZURE_SUBNET_ID: subnetId } = values;
   const { KAITO_NODE_IMAGE_FAMILY: nodeImageFamily } = values;
   return {
     subscriptionId,
@@ -88,8 +95,8 @@ export function azureConfiguration(
     clusterName,
     location,
     clusterId: `${subscriptionId}/${resourceGroup}/${clusterName}`.toLowerCase(),
-    endpoint: values.KAITO_AZURE_ENDPOINT ?? PUBLIC_CLOUD,
-    audience: values.KAITO_AZURE_AUDIENCE ?? PUBLIC_CLOUD,
+    endpoint: values.KAITO_AZURE_ENDPOINT,
+    audience: values.KAITO_AZURE_AUDIENCE,
     ...(priceEndpoint !== NONE && { priceEndpoint }),
     ...(subnetId !== undefined && { subnetId }),
     ...(nodeImageFamily !== undefined && { nodeImageFamily }),

@@ -35,10 +35,15 @@ export const list = (description: string) =>
     )
     .meta({ description, default: '' });
 
-export const text = (description: string, byDefault?: string) =>
-  byDefault === undefined
-    ? z.string().min(1).optional().meta({ description })
-    : z.string().min(1).default(byDefault).meta({ description, default: byDefault });
+/** A text that may be unset, or that has a default. */
+export function text(description: string): z.ZodOptional<z.ZodString>;
+export function text(description: string, byDefault: string): z.ZodDefault<z.ZodString>;
+export function text(description: string, byDefault?: string) {
+  const schema = z.string().min(1);
+  return byDefault === undefined
+    ? schema.optional().meta({ description })
+    : schema.default(byDefault).meta({ description, default: byDefault });
+}
 
 export const count = (description: string, byDefault: number, least = 1) =>
   z.coerce

@@ -9,7 +9,7 @@ import type { MachineDeadlines, TuningConfiguration } from '../activities/depend
 import type { PayloadKeysOptions } from './encryption/keys';
 import type { AzureConfiguration } from '../activities/machines/azure/configuration';
 import { azureConfiguration, azureVariables } from './azure-configuration';
-import { duration, httpPort, list, text } from './configuration-fields';
+import { count, duration, httpPort, list, text } from './configuration-fields';
 
 const profileNames = Object.keys(NODE_CLASS_PROFILES) as [NodeClassProfileName, ...NodeClassProfileName[]];
 
@@ -58,12 +58,7 @@ export const configurationSchema = z.object({
   KAITO_TUNING_STORAGE_CLASS: text(
     'StorageClass of the volumes that keep checkpoints and adapters; the default one unless set.',
   ),
-  KAITO_TUNING_VOLUME_GIB: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .default(20)
-    .meta({ description: 'Size of these volumes, GiB.', default: '20' }),
+  KAITO_TUNING_VOLUME_GIB: count('Size of these volumes, GiB.', 20),
   KAITO_TUNING_PUSH_PATIENCE: duration('How long the training’s machines are kept for a push that is not done.', '5m'),
   KAITO_NVME_STORAGE_CLASS: text('StorageClass of local NVMe disks, where the cluster has one.'),
   KAITO_CLOUD: z
@@ -94,12 +89,7 @@ export const configurationSchema = z.object({
   ),
   KAITO_TEMPORAL_UI: text('Address of the Temporal UI, for links in the status.'),
   KAITO_PRESETS_DIR: text('Folder with further catalogue files.'),
-  KAITO_CACHED_WORKFLOWS: z.coerce
-    .number()
-    .int()
-    .min(10)
-    .default(2000)
-    .meta({ description: 'Workflows that the worker keeps in memory.', default: '2000' }),
+  KAITO_CACHED_WORKFLOWS: count('Workflows that the worker keeps in memory.', 2000, 10),
   KAITO_WORKFLOW_BUNDLE: text('File made by npm run build:workflows; workflow code is bundled at start unless set.'),
   KAITO_WORKER_VERSIONING: z.enum(['true', 'false']).default('false').meta({
     description:
@@ -163,18 +153,18 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   const profile = NODE_CLASS_PROFILES[values.KAITO_NODE_CLASS_PROFILE];
   const azure = azureConfiguration(values, values.KAITO_MACHINES === 'azure');
   return {
-    taskQueue: values.KAITO_TASK_QUEUE ?? 'kaito',
+    taskQueue: values.KAITO_TASK_QUEUE,
     machines: {
       buyer: values.KAITO_MACHINES,
       nodeClass: { ...profile, name: values.KAITO_NODE_CLASS_NAME ?? profile.name },
       allowedNodeClassNames: values.KAITO_NODE_CLASS_NAMES_ALLOWED,
       terminationGracePeriod: values.KAITO_TERMINATION_GRACE_PERIOD,
-      ...(values.KAITO_NODE_POOL !== undefined && { nodePool: values.KAITO_NODE_POOL }),
-      ...(values.KAITO_NODE_IMAGE_FAMILY !== undefined && { nodeImageFamily: values.KAITO_NODE_IMAGE_FAMILY }),
+      nodePool: values.KAITO_NODE_POOL,
+      nodeImageFamily: values.KAITO_NODE_IMAGE_FAMILY,
     },
     workload: {
-      runtimeImage: values.KAITO_RUNTIME_IMAGE ?? '',
-      adapterPullerImage: values.KAITO_PULLER_IMAGE ?? '',
+      runtimeImage: values.KAITO_RUNTIME_IMAGE,
+      adapterPullerImage: values.KAITO_PULLER_IMAGE,
       imagePullSecrets: values.KAITO_IMAGE_PULL_SECRETS,
       cloud: azure === undefined ? values.KAITO_CLOUD : 'azure',
       imageVolumes: values.KAITO_IMAGE_VOLUMES === 'true',

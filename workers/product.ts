@@ -21,6 +21,7 @@ import { openQuotas } from '../activities/quotas/limits';
 import { createStatusWriter } from '../activities/status/status-writer';
 import { startBridge, type Bridge } from '../bridge/bridge';
 import { createWorkflows } from '../bridge/workflows';
+import { toError } from '../api/to-error';
 import { connect, type KubernetesClient } from '../kubernetes/client';
 import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
@@ -76,7 +77,7 @@ export async function workflowBundle({ workflowBundle: codePath }: Configuration
   try {
     await access(codePath, constants.R_OK);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = toError(error).message;
     throw new Error(
       `KAITO_WORKFLOW_BUNDLE: ${reason}; make it by npm run build:workflows, or leave the variable unset`,
       {

@@ -61,6 +61,11 @@ export interface Sweeping {
   ): Promise<'gone' | 'not ours'>;
 }
 
+/** The Workspace as an owner: of its present life alone. */
+export function ownerOf({ metadata: { namespace, name, uid } }: Workspace): Owner {
+  return { namespace, name, isOwned: (owner) => owner === uid };
+}
+
 /** Whose machines: the Workspace by name and, where known, its UID. Without one, every life of that name but the present one. */
 export interface Owner {
   readonly namespace: string;

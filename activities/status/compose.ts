@@ -166,7 +166,6 @@ function succeeded({ workspace, step, observation }: Situation): readonly Observ
   ];
 }
 
-/** Machines that are gone cost nothing. */
 /** A Workspace that rests without its machines asks anew when it goes on. */
 function reservationOf(
   { step, reservation }: Situation,
@@ -177,6 +176,7 @@ function reservationOf(
   return isOver || kept === undefined || kept === null ? {} : { reservation: kept };
 }
 
+/** Machines that are gone cost nothing. */
 function priceOf({ pricePerHour, observation }: Situation, previous: WorkspaceStatus) {
   const price = pricePerHour ?? previous.pricePerHour;
   return price === undefined || observation?.machines.length === 0 ? {} : { pricePerHour: price };

@@ -1,7 +1,7 @@
 import type { temporal } from '@temporalio/proto';
 import type { Failure } from '../../api/causes';
 import type { GenerationChange } from '../../api/history';
-import type { Look, LookReason, StepFailure } from '../../api/workflow';
+import { STEP_OF, type Look, type LookReason, type StepFailure } from '../../api/workflow';
 import type { Entry, LifeEntry } from './entry';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -13,20 +13,8 @@ export interface Decode {
   payloads(payloads: Payloads | null | undefined): Promise<readonly unknown[]>;
 }
 
-/** The step of each activity, as the status names it. */
-const STEPS: Readonly<Record<string, string>> = {
-  planWorkspace: 'Plan',
-  acquireMachines: 'Machines',
-  applyWorkload: 'Workload',
-  waitUntilServing: 'Serving',
-  checkDataset: 'Data',
-  prepareData: 'Data',
-  trainAdapter: 'Training',
-  pushAdapter: 'Push',
-  releaseTrainingMachines: 'Release',
-  releaseWorkspace: 'Release',
-  reportPause: 'Machines',
-};
+/** For people, letting the machines of a training go is a release, whatever step the status is in meanwhile. */
+const STEPS: Readonly<Record<string, string>> = { ...STEP_OF, releaseTrainingMachines: 'Release' };
 
 const REASONS: Readonly<Record<LookReason, string>> = {
   generation: 'the spec changed',

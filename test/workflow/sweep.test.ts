@@ -1,30 +1,18 @@
 import { randomUUID } from 'node:crypto';
 
-import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
 
 import { isWorkflowRunning, scheduleSweeps } from '../../activities/sweep/schedule';
 import { sweepScheduleIdOf, type Orphan, type SweepReport } from '../../api/sweep';
-import { bundleWorkflows } from '../../workers/product';
 import { useTemporal } from '../environment';
 import { FakeSweep, orphan, sweepNow } from './fake-sweep';
-import { until } from './harness';
+import { openHarness, until, type Harness } from './harness';
 
-let connection: Connection;
-let native: NativeConnection;
-let workflowBundle: WorkflowBundleWithSourceMap;
-const { address, namespace } = useTemporal();
-
+let harness: Harness;
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-  connection = await Connection.connect({ address });
-  native = await NativeConnection.connect({ address });
-  workflowBundle = await bundleWorkflows();
+  harness = await openHarness(useTemporal());
 }, 120_000);
-afterAll(async () => {
-  await connection.close();
-  await native.close();
-});
+afterAll(() => harness.close());
 
 interface Sweeper {
   readonly fake: FakeSweep;
@@ -38,19 +26,10 @@ interface Sweeper {
 /** Runs `test` with a schedule and a worker of its own. By itself the schedule begins nothing within a test, unless told to. */
 async function onCluster(test: (sweeper: Sweeper) => Promise<void>): Promise<void> {
   const clusterId = `cluster-${randomUUID().slice(0, 8)}`;
-  const taskQueue = `sweep-${clusterId}`;
-  const client = new Client({ connection, namespace });
+  const { client } = harness;
   const fake = new FakeSweep();
   const handle = client.schedule.getHandle(sweepScheduleIdOf(clusterId));
-  const worker = await Worker.create({
-    connection: native,
-    namespace,
-    taskQueue,
-    workflowBundle,
-    activities: fake.activities,
-    workflowThreadPoolSize: 1,
-  });
-  await worker.runUntil(async () => {
+  await harness.withWorker(fake.activities, async (taskQueue) => {
     const schedule: Sweeper['schedule'] = ({ intervalMs = 24 * 3_600_000, graceMs = 0 } = {}) =>
       scheduleSweeps(client, { clusterId, taskQueue, intervalMs, graceMs });
     try {

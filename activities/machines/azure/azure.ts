@@ -6,10 +6,9 @@
  */
 import type { AgentPool } from '@azure/arm-containerservice';
 import { CauseError, type Failure } from '../../../api/causes';
-import type { Workspace } from '../../../api/workspace';
 import { agentPool, type PoolVariant } from '../../../manifests/agent-pool';
 import type { StepContext } from '../../step';
-import type { Acquisition, AcquisitionContext, MachineClaim, Machines, Owner } from '../provider';
+import { ownerOf, type Acquisition, type AcquisitionContext, type MachineClaim, type Machines } from '../provider';
 import { reportOfPool } from './await-pool';
 import { areUsable, awaitNodes } from './await-nodes';
 import { createPool, type Purchase } from './create-pool';
@@ -34,11 +33,10 @@ export function createAzure(deps: AzureDependencies): Machines {
     name: 'azure',
     ensure: (claim, context) => inUsersTerms(() => ensure(deps, claim, context)),
     release: (owner, signal) => inUsersTerms(() => release(owner, signal)),
-    async pricePerHour({ workspace, candidate }, signal) {
+    pricePerHour({ workspace, candidate }, signal) {
       // Of spot machines that may turn out to be on-demand ones, the dearer counts.
       const priority = wishesOf(workspace).capacityType === 'spot' ? 'Spot' : 'Regular';
-      const price = await deps.market.price(candidate.instanceType, priority, signal);
-      return price && priceOf(price, candidate.nodeCount);
+      return priceOf(deps.market, { ...candidate, priority }, signal);
     },
     sweeping: {
       ...sweeping,
@@ -113,8 +111,8 @@ async function acquired(
   { priority }: PoolVariant,
   signal: AbortSignal,
 ): Promise<Acquisition> {
-  const price = await market.price(candidate.instanceType, priority, signal);
-  return { kind: 'acquired', ...(price !== undefined && { pricePerHour: priceOf(price, candidate.nodeCount) }) };
+  const pricePerHour = await priceOf(market, { ...candidate, priority }, signal);
+  return { kind: 'acquired', ...(pricePerHour !== undefined && { pricePerHour }) };
 }
 
 /** Removes what an earlier candidate, plan or try left behind and is of no use now; returns the pool that is. */
@@ -237,10 +235,6 @@ function summary(tried: readonly Tried[]): Failure {
   const before = tried.slice(0, -1).map(({ variant, verdict }) => `${describe(variant)}: ${verdict.code}`);
   if (before.length === 0) return failure;
   return { ...failure, message: shortened(`${failure.message}; before that ${before.join('; ')}`, MOST_MESSAGE_BYTES) };
-}
-
-function ownerOf({ metadata: { namespace, name, uid } }: Workspace): Owner {
-  return { namespace, name, isOwned: (owner) => owner === uid };
 }
 
 /** What Azure refuses outside of a purchase, such as a read that is not allowed, with its cause. */

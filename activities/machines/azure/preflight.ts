@@ -164,9 +164,10 @@ async function checkPrice(
   const { maxPricePerHour: most } = wishes;
   if (most === undefined) return undefined;
   const what = `${nodeCount} × ${size.instanceType}${variant.priority === 'Spot' ? ' as spot' : ''} in ${location}`;
-  const price = await market.price(size.instanceType, variant.priority, signal);
+  const { instanceType } = size;
+  const total = await priceOf(market, { instanceType, priority: variant.priority, nodeCount }, signal);
   const scope = variant.priority === 'Spot' ? 'spot' : 'family';
-  if (price === undefined) {
+  if (total === undefined) {
     return refusal(
       'size',
       scope,
@@ -176,7 +177,6 @@ async function checkPrice(
       'Remove resource.maxPricePerHour to buy at any price, or name a size with a listed price.',
     );
   }
-  const total = priceOf(price, nodeCount);
   if (total <= most) return undefined;
   return refusal(
     'size',
@@ -188,9 +188,18 @@ async function checkPrice(
   );
 }
 
-/** Of all machines, USD an hour, without the noise of binary fractions. */
-export function priceOf(one: number, nodeCount: number): number {
-  return Math.round(one * nodeCount * 1e4) / 1e4;
+/** Of all machines, USD an hour by the public list, without the noise of binary fractions; undefined where it is not known. */
+export async function priceOf(
+  market: Pick<Market, 'price'>,
+  {
+    instanceType,
+    priority,
+    nodeCount,
+  }: Pick<PoolVariant, 'instanceType' | 'priority'> & { readonly nodeCount: number },
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const one = await market.price(instanceType, priority, signal);
+  return one && Math.round(one * nodeCount * 1e4) / 1e4;
 }
 
 /** Waits while others are about to use what is needed; whether they will is only known when they are done. */

@@ -7,7 +7,7 @@ import type { Workspace } from '../../../api/workspace';
 import { isConflict, isNotFound } from '../../../kubernetes/errors';
 import type { NodeClaim } from '../../../kubernetes/objects';
 import { RESOURCES } from '../../../kubernetes/resources';
-import { ANNOTATION_GPUS, ANNOTATION_SLOT } from '../../../manifests/node-claim';
+import { ANNOTATION_GPUS, ANNOTATION_SLOT, LABEL_NODE_POOL } from '../../../manifests/node-claim';
 import { findSize } from '../../../presets/sizes';
 import type { Dependencies } from '../../dependencies';
 import type { StepContext } from '../../step';
@@ -15,7 +15,7 @@ import { instanceTypeOf } from './observe';
 
 /** KAITO's names for NodeClaims, and the pool that it claims to be of. */
 const KAITO_NAME = /^ws[0-9a-f]{9}$/;
-const KAITO_POOL = { label: 'karpenter.sh/nodepool', value: 'kaito' };
+const KAITO_POOL = 'kaito';
 /** Labels of nodes of the pools that KAITO makes where it runs beside Karpenter. */
 const KAITO_POOL_OF = {
   name: 'karpenter.kaito.sh/workspace-name',
@@ -54,7 +54,6 @@ export async function adoptKaitoClaims(
       if (!isConflict(error) && !isNotFound(error)) throw error;
     }
   }
-  const uids = new Set(found.map(({ metadata }) => metadata.uid));
   await world.until(
     ref,
     () => {
@@ -65,7 +64,7 @@ export async function adoptKaitoClaims(
         ),
       );
       if (stale.length === 0) return true;
-      progress(`taking over ${uids.size} NodeClaims of KAITO`);
+      progress(`taking over ${found.length} NodeClaims of KAITO`);
       return undefined;
     },
     { signal },
@@ -87,7 +86,7 @@ export function tellOfKaitoPool(
       ({ metadata: { labels } }) =>
         labels?.[KAITO_POOL_OF.name] === name && labels[KAITO_POOL_OF.namespace] === namespace,
     );
-  const pools = [...new Set(nodes.map(({ metadata: { labels } }) => labels?.[KAITO_POOL.label] ?? '?'))];
+  const pools = [...new Set(nodes.map(({ metadata: { labels } }) => labels?.[LABEL_NODE_POOL] ?? '?'))];
   if (pools.length === 0) return;
   event(
     workspace,
@@ -101,7 +100,7 @@ function isKaitos({ metadata }: NodeClaim, workspace: Workspace): boolean {
   const { labels = {}, ownerReferences = [], deletionTimestamp, creationTimestamp } = metadata;
   return (
     KAITO_NAME.test(metadata.name) &&
-    labels[KAITO_POOL.label] === KAITO_POOL.value &&
+    labels[LABEL_NODE_POOL] === KAITO_POOL &&
     labels[LABEL_WORKSPACE_UID] === undefined &&
     ownerReferences.length === 0 &&
     deletionTimestamp === undefined &&

@@ -6,14 +6,13 @@
  */
 import { CauseError, type Failure } from '../../../api/causes';
 import { LABEL_WORKSPACE_UID } from '../../../api/labels';
-import type { Workspace } from '../../../api/workspace';
 import { ANNOTATION_SLOT, nodeClaim } from '../../../manifests/node-claim';
 import { isAlreadyExists } from '../../../kubernetes/errors';
 import type { NodeClaim } from '../../../kubernetes/objects';
 import { RESOURCES } from '../../../kubernetes/resources';
 import type { Dependencies } from '../../dependencies';
 import type { StepContext } from '../../step';
-import type { Acquisition, MachineClaim, Machines, Owner } from '../provider';
+import { ownerOf, type Acquisition, type MachineClaim, type Machines, type Owner } from '../provider';
 import { adoptKaitoClaims, tellOfKaitoPool } from './adopt-kaito';
 import { failureOfVanished, overdue } from './life';
 import { instanceTypeOf, observeNodeClaims } from './observe';
@@ -216,10 +215,6 @@ function claimsOf({ world }: Dependencies, { namespace, name, isOwned }: Owner):
   return world
     .owned({ namespace, name })
     .nodeClaims.filter(({ metadata }) => isOwned(metadata.labels?.[LABEL_WORKSPACE_UID]));
-}
-
-function ownerOf({ metadata: { namespace, name, uid } }: Workspace): Owner {
-  return { namespace, name, isOwned: (owner) => owner === uid };
 }
 
 function boughtAs({ metadata: { name, uid } }: NodeClaim): Bought {

@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LABEL_WORKSPACE, LABEL_WORKSPACE_NAMESPACE, LABEL_WORKSPACE_UID } from '../../../api/labels';
+import {
+  LABEL_CAPACITY_TYPE,
+  LABEL_WORKSPACE,
+  LABEL_WORKSPACE_NAMESPACE,
+  LABEL_WORKSPACE_UID,
+} from '../../../api/labels';
 import type { OwnedMachines } from '../../../api/sweep';
 import type { KubernetesClient } from '../../../kubernetes/client';
 import { isNotFound } from '../../../kubernetes/errors';
@@ -58,7 +63,7 @@ function ownedBy(claim: NodeClaim): readonly OwnedMachines[] {
       workspace: { namespace, name: workspace, uid },
       instanceType: instanceTypeOf(claim) ?? '',
       count: 1,
-      isSpot: labels['karpenter.sh/capacity-type'] === 'spot',
+      isSpot: labels[LABEL_CAPACITY_TYPE] === 'spot',
       createdTime: creationTimestamp,
     },
   ];
