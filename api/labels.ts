@@ -32,6 +32,10 @@ export const ANNOTATION_USE_LOCAL_WEIGHTS = 'kaito.sh/use-local-weights';
 /** Karpenter's well-known label: `spot` or `on-demand`. */
 export const LABEL_CAPACITY_TYPE = 'karpenter.sh/capacity-type';
 
+/** On nodes of the pools that KAITO makes where it runs beside Karpenter: whose they are. */
+export const LABEL_KAITO_POOL_WORKSPACE = 'karpenter.kaito.sh/workspace-name';
+export const LABEL_KAITO_POOL_NAMESPACE = 'karpenter.kaito.sh/workspace-namespace';
+
 /** Selector keys that users can't set: they are ours. */
 export const RESERVED_SELECTOR_KEYS: readonly string[] = [
   LABEL_WORKSPACE,
@@ -39,8 +43,8 @@ export const RESERVED_SELECTOR_KEYS: readonly string[] = [
   LABEL_WORKSPACE_UID,
   'kaito.sh/ragengine',
   'kaito.sh/ragenginenamespace',
-  'karpenter.kaito.sh/workspace-name',
-  'karpenter.kaito.sh/workspace-namespace',
+  LABEL_KAITO_POOL_WORKSPACE,
+  LABEL_KAITO_POOL_NAMESPACE,
   'karpenter.kaito.sh/inferenceset',
   'karpenter.kaito.sh/inferenceset-namespace',
 ];

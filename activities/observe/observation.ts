@@ -22,6 +22,8 @@ export interface OwnedObjects {
   readonly pods: readonly Pod[];
   /** Nodes with the Workspace's labels: those of machines that were bought for it. */
   readonly boughtNodes: readonly Node[];
+  /** Nodes of a pool that KAITO made for the Workspace. */
+  readonly kaitoPoolNodes: readonly Node[];
   /** All nodes that could matter: own nodes are found among them by the selector. */
   readonly nodes: () => readonly Node[];
   readonly nodeNamed: (name: string) => Node | undefined;

@@ -4,7 +4,12 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
-import { LABEL_WORKSPACE, LABEL_WORKSPACE_NAMESPACE } from '../../api/labels';
+import {
+  LABEL_KAITO_POOL_NAMESPACE,
+  LABEL_KAITO_POOL_WORKSPACE,
+  LABEL_WORKSPACE,
+  LABEL_WORKSPACE_NAMESPACE,
+} from '../../api/labels';
 import { toError } from '../../api/to-error';
 import type { Workspace } from '../../api/workspace';
 import type { WorkspaceRef } from '../../api/workflow';
@@ -52,6 +57,10 @@ export async function openWorld(
     const key = workspaceKeyOf(object);
     return key === undefined ? [] : [key];
   };
+  const byKaitoPool = ({ metadata: { labels = {} } }: Node): readonly string[] => {
+    const { [LABEL_KAITO_POOL_WORKSPACE]: name, [LABEL_KAITO_POOL_NAMESPACE]: namespace } = labels;
+    return name === undefined || namespace === undefined ? [] : [kaitoPoolKey({ namespace, name })];
+  };
   const ours = { labelSelector: LABEL_WORKSPACE, index: byWorkspace };
 
   const workspaces = open(RESOURCES.workspaces);
@@ -59,7 +68,10 @@ export async function openWorld(
   const jobs = open(RESOURCES.jobs, { ...ours, trim: trimJob });
   const pods = open(RESOURCES.pods, { ...ours, trim: trimPod });
   const services = open(RESOURCES.services, ours);
-  const nodes = open(RESOURCES.nodes, { index: byWorkspace, trim: trimNode });
+  const nodes = open(RESOURCES.nodes, {
+    index: (node) => [...byWorkspace(node), ...byKaitoPool(node)],
+    trim: trimNode,
+  });
   const nodeClaims = kinds.nodeClaims ? open(RESOURCES.nodeClaims, { ...ours, trim: trimMeta }) : undefined;
   const caches = [
     workspaces,
@@ -133,6 +145,7 @@ export async function openWorld(
       jobs: jobs.byIndex(keyOf(ref)),
       pods: pods.byIndex(keyOf(ref)),
       boughtNodes: nodes.byIndex(keyOf(ref)),
+      kaitoPoolNodes: nodes.byIndex(kaitoPoolKey(ref)),
       nodes: () => [...nodes.values()],
       nodeNamed: (name) => nodes.get({ name }),
     }),
@@ -191,6 +204,11 @@ export function workspaceKeyOf({ metadata }: KubernetesObject): string | undefin
   const name = metadata.labels?.[LABEL_WORKSPACE];
   const namespace = metadata.namespace ?? metadata.labels?.[LABEL_WORKSPACE_NAMESPACE];
   return name === undefined || namespace === undefined ? undefined : keyOf({ namespace, name });
+}
+
+/** Beside the nodes' keys by our own labels. */
+function kaitoPoolKey(ref: WorkspaceRef): string {
+  return `kaito-pool/${keyOf(ref)}`;
 }
 
 // Caches keep what is read here: a cluster has thousands of nodes and pods, and their bulk is never looked at.

@@ -159,3 +159,31 @@ it('lets go what KAITO bought when the Workspace is deleted before it was planne
   await stage().until('it is gone, too', () => stage().view.workspace(namespace, 'phi') === undefined);
   await stage().stop(product);
 });
+
+it('tells of machines in a pool of KAITO’s, which cannot be taken over', async () => {
+  const namespace = await stage().namespace();
+  const name = `pool-of-${namespace}`;
+  stage().defer(() => stage().client.delete(RESOURCES.nodes, { name }));
+  await stage().create(RESOURCES.nodes, {
+    metadata: {
+      name,
+      labels: {
+        'karpenter.sh/nodepool': 'kaito-phi',
+        'karpenter.kaito.sh/workspace-name': 'phi',
+        'karpenter.kaito.sh/workspace-namespace': namespace,
+      },
+    },
+  });
+  const product = await stage().start();
+  const workspace = await stage().client.create(RESOURCES.workspaces, inference(namespace, 'phi'));
+  await stage().ready({ namespace, name: 'phi' });
+  const told = stage()
+    .view.events(namespace)
+    .filter(({ reason }) => reason === 'KaitoNodePool');
+  expect(told.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^KAITO's NodePool kaito-phi still runs 1 machines for this Workspace; /),
+  ]);
+  await stage().client.delete(RESOURCES.workspaces, workspace.metadata);
+  await stage().until('it is gone', () => stage().view.workspace(namespace, 'phi') === undefined);
+  await stage().stop(product);
+});

@@ -16,11 +16,6 @@ import { instanceTypeOf } from './observe';
 /** KAITO's names for NodeClaims, and the pool that it claims to be of. */
 const KAITO_NAME = /^ws[0-9a-f]{9}$/;
 const KAITO_POOL = 'kaito';
-/** Labels of nodes of the pools that KAITO makes where it runs beside Karpenter. */
-const KAITO_POOL_OF = {
-  name: 'karpenter.kaito.sh/workspace-name',
-  namespace: 'karpenter.kaito.sh/workspace-namespace',
-};
 
 /** Resolves when the cache shows what was taken over as ours. Without such claims it costs nothing. */
 export async function adoptKaitoClaims(
@@ -79,13 +74,7 @@ export function tellOfKaitoPool(
   { event }: Pick<StepContext, 'event'>,
 ): void {
   const { namespace, name } = workspace.metadata;
-  const nodes = world
-    .owned({ namespace, name })
-    .nodes()
-    .filter(
-      ({ metadata: { labels } }) =>
-        labels?.[KAITO_POOL_OF.name] === name && labels[KAITO_POOL_OF.namespace] === namespace,
-    );
+  const nodes = world.owned({ namespace, name }).kaitoPoolNodes;
   const pools = [...new Set(nodes.map(({ metadata: { labels } }) => labels?.[LABEL_NODE_POOL] ?? '?'))];
   if (pools.length === 0) return;
   event(

@@ -94,6 +94,7 @@ export function owned(parts: {
     statefulSet: parts.statefulSet,
     pods,
     boughtNodes: nodes.filter(({ metadata }) => metadata.labels?.['kaito.sh/workspace'] !== undefined),
+    kaitoPoolNodes: [],
     nodes: () => nodes,
     jobs: [],
     nodeNamed: (name) => nodes.find(({ metadata }) => metadata.name === name),
