@@ -1,5 +1,6 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
+import { GRPC, grpcCodeOf } from '../api/grpc';
 import type { Workspace } from '../api/workspace';
 import { LOOK_SIGNAL, WORKSPACE_WORKFLOW, refOf, workflowIdOf, type Look, type WorkspaceRef } from '../api/workflow';
 
@@ -28,9 +29,6 @@ const presetKey = defineSearchAttributeKey('KaitoPreset', 'KEYWORD');
 const instanceTypeKey = defineSearchAttributeKey('KaitoInstanceType', 'KEYWORD');
 const problemsKey = defineSearchAttributeKey('TemporalReportedProblems', 'KEYWORD_LIST');
 const phaseKey = defineSearchAttributeKey('KaitoPhase', 'KEYWORD');
-
-/** gRPC's INVALID_ARGUMENT. */
-const INVALID_ARGUMENT = 3;
 
 export function createWorkflows(client: Client, taskQueue: string): Workflows {
   let tellsProblems = true;
@@ -84,15 +82,10 @@ export function createWorkflows(client: Client, taskQueue: string): Workflows {
         }
       } catch (error) {
         // Servers before 1.30 have no such attribute, and no other word for it that could be asked for all workflows at once.
-        if (codeOf(error) !== INVALID_ARGUMENT) throw error;
+        if (grpcCodeOf(error) !== GRPC.INVALID_ARGUMENT) throw error;
         tellsProblems = false;
       }
       return stuck;
     },
   };
-}
-
-function codeOf(error: unknown): unknown {
-  const { code, cause } = error as { readonly code?: unknown; readonly cause?: unknown };
-  return code ?? (cause === undefined ? undefined : codeOf(cause));
 }

@@ -1,12 +1,10 @@
 import { temporal } from '@temporalio/proto';
 import type { NativeConnection } from '@temporalio/worker';
+import { GRPC, grpcCodeOf } from '../api/grpc';
 import { SEARCH_ATTRIBUTES } from '../api/workflow';
 import type { Logger } from '../kubernetes/logger';
 
 const { IndexedValueType } = temporal.api.enums.v1;
-const ALREADY_EXISTS = 6;
-const UNIMPLEMENTED = 12;
-const PERMISSION_DENIED = 7;
 
 /**
  * Registers the product's search attributes where they are missing. On Temporal Cloud that is the account's business: then the log says which
@@ -27,10 +25,10 @@ export async function registerSearchAttributes(
     });
     logger.info('registered search attributes', { namespace, missing });
   } catch (error) {
-    const code = (error as { code?: number }).code;
+    const code = grpcCodeOf(error);
     // Another worker was quicker.
-    if (code === ALREADY_EXISTS) return;
-    if (code !== UNIMPLEMENTED && code !== PERMISSION_DENIED) throw error;
+    if (code === GRPC.ALREADY_EXISTS) return;
+    if (code !== GRPC.UNIMPLEMENTED && code !== GRPC.PERMISSION_DENIED) throw error;
     throw new Error(
       `search attributes ${missing.join(', ')} (type Keyword) are missing in namespace '${namespace}', and this connection may not add them: create them with your Temporal administrator`,
       { cause: error },

@@ -10,15 +10,11 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { temporal } from '@temporalio/proto';
 import type { NativeConnection, WorkerDeploymentOptions } from '@temporalio/worker';
+import { GRPC, grpcCodeOf } from '../api/grpc';
 import type { Logger } from '../kubernetes/logger';
 
 const { TaskQueueType } = temporal.api.enums.v1;
 const { WorkerVersioningMode } = temporal.api.enums.v1;
-
-const NOT_FOUND = 5;
-const PERMISSION_DENIED = 7;
-const FAILED_PRECONDITION = 9;
-const UNIMPLEMENTED = 12;
 
 const BUILD_ID_DIGITS = 12;
 
@@ -85,7 +81,7 @@ export async function currentBuildId(
     });
     return { buildId: info?.routingConfig?.currentDeploymentVersion?.buildId || undefined, conflictToken };
   } catch (error) {
-    if (codeOf(error) === NOT_FOUND) return 'no deployment';
+    if (grpcCodeOf(error) === GRPC.NOT_FOUND) return 'no deployment';
     throw error;
   }
 }
@@ -186,10 +182,10 @@ export function watchVersion(
   }
 
   function afterFailure(error: unknown): 'again' | 'soon' | 'never' {
-    const code = codeOf(error);
+    const code = grpcCodeOf(error);
     // Not registered yet, or another worker was quicker.
-    if (code === FAILED_PRECONDITION || code === NOT_FOUND) return 'soon';
-    if (code === UNIMPLEMENTED || code === PERMISSION_DENIED) {
+    if (code === GRPC.FAILED_PRECONDITION || code === GRPC.NOT_FOUND) return 'soon';
+    if (code === GRPC.UNIMPLEMENTED || code === GRPC.PERMISSION_DENIED) {
       logger.warn('this connection may not manage worker versions: set the current version yourself', {
         ...fields,
         error,
@@ -218,8 +214,8 @@ export async function promote(server: Temporal, version: WorkerVersion, patience
     try {
       return await makeCurrent(server, version);
     } catch (error) {
-      const code = codeOf(error);
-      if (code !== NOT_FOUND && code !== FAILED_PRECONDITION) throw error;
+      const code = grpcCodeOf(error);
+      if (code !== GRPC.NOT_FOUND && code !== GRPC.FAILED_PRECONDITION) throw error;
       if (Date.now() > deadline) {
         const { deploymentName, buildId, taskQueue } = version;
         throw new Error(
@@ -230,8 +226,4 @@ export async function promote(server: Temporal, version: WorkerVersion, patience
       await delay(REGISTERED_AFTER_MS);
     }
   }
-}
-
-function codeOf(error: unknown): number | undefined {
-  return (error as { readonly code?: number }).code;
 }
