@@ -110,6 +110,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     if (before?.fingerprint === why.fingerprint && (why.reason === 'references' || now() - before.at < TELL_AGAIN_MS)) {
       return;
     }
+    if (before?.fingerprint === why.fingerprint && !(await isUpToDate(workspace))) return;
     // On record before it is sent, so that a resync meanwhile does not send it too; off the record if it can't be sent.
     told.set(key, { fingerprint: why.fingerprint, at: now() });
     try {
@@ -151,6 +152,15 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       await workflows.signalWithStart(workspace, { uid, generation, reason });
       logger.info('look', { namespace, name, generation, reason });
     });
+  }
+
+  /**
+   * A workflow that does not run, though the watch says that it should, may have ended by a cancellation that the watch has yet to bring: starting
+   * it would undo that. Where the watch lags, what it brings decides.
+   */
+  async function isUpToDate({ metadata }: Workspace): Promise<boolean> {
+    const now = await client.get(RESOURCES.workspaces, metadata);
+    return now?.metadata.uid === metadata.uid && now.metadata.resourceVersion === metadata.resourceVersion;
   }
 
   /** The finalizer comes before the workflow: from then on the Workspace can't go without being released. */
@@ -219,7 +229,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       const rests = workspace.status?.step?.name === 'Cancelled' && whyNotResume(workspace);
       // New ones are the queue's business; visibility may not know yet what was started a moment ago.
       const isNew = !workspace.metadata.finalizers?.includes(FINALIZER) || now() - (told.get(key)?.at ?? 0) < graceMs;
-      if (running.has(key) || rests || isNew) continue;
+      if (running.has(key) || rests || isNew || !(await isUpToDate(workspace))) continue;
       await look(workspace, 'resync', now());
     }
     for (const key of running) {

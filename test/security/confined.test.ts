@@ -50,6 +50,7 @@ const NOT_IN_THE_AUDIT_LOG: Readonly<Record<ProcessName, Readonly<Record<string,
   bridge: {
     'create events': 'told when workflow tasks fail: test/e2e tells of such a workflow',
     'get events': 'the same, where another bridge told it before',
+    'get kaito.sh/workspaces': 'before a workflow that was lost is started again: test/e2e/disaster.test.ts',
     'patch events': 'the same, when it goes on',
   },
 };

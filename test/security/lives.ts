@@ -172,7 +172,11 @@ export async function unlucky(stage: Stage, logAsked: () => Promise<void>): Prom
   const first = await runningPod(stage, namespace, name);
   await logAsked();
   await end(stage, first, 42, { cause: 'OutOfMemory', message: 'CUDA out of memory' });
-  const failed = await stage.workspaceWhen(ref, 'is Failed', ({ status }) => status.state === 'Failed');
+  const failed = await stage.workspaceWhen(
+    ref,
+    'is Failed, and let go of its machines',
+    ({ status }) => status.state === 'Failed' && (status.machines ?? []).length === 0,
+  );
 
   await stage.annotate(failed, { 'kaito.sh/retry': '1' });
   await runningPod(stage, namespace, name);

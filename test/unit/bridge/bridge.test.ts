@@ -16,6 +16,8 @@ class RecordedWorkflows implements Workflows {
   keys = new Set<string>();
   failures = 0;
   stuckOnes: readonly StuckWorkflow[] = [];
+  /** How many resyncs began. */
+  resyncs = 0;
 
   signalWithStart({ metadata }: Workspace, look: Look): Promise<void> {
     if (this.failures > 0) {
@@ -33,6 +35,7 @@ class RecordedWorkflows implements Workflows {
   }
 
   running(): Promise<ReadonlySet<string>> {
+    this.resyncs += 1;
     return Promise.resolve(new Set(this.keys));
   }
 
@@ -157,6 +160,25 @@ describe('bridge', () => {
     await looked('witness generation 1');
     update('c', ({ metadata }) => ({ metadata: { ...metadata, annotations: { 'kaito.sh/retry': '1' } } }));
     await looked('witness generation 1', 'c retry 1');
+  });
+
+  test('a resync does not undo a cancellation that the watch has yet to bring', async () => {
+    create('c');
+    update('c', ({ metadata }) => ({
+      metadata: { ...metadata, finalizers: [FINALIZER] },
+      status: { observedGeneration: 1, step: { name: 'Machines' } },
+    }));
+    workflows.keys = new Set(['default/c']);
+    await start(20);
+    const status = { observedGeneration: 1, step: { name: 'Cancelled' } };
+    cluster.server.unseen(() =>
+      cluster.server.store.update(WORKSPACES, 'default', 'c', (now) => ({ ...now, status }), 'status'),
+    );
+    workflows.keys = new Set();
+    const since = workflows.resyncs;
+    // A resync begins when the one before has ended.
+    await eventually('two whole resyncs came after it', () => workflows.resyncs >= since + 3);
+    expect(workflows.looks).toEqual([]);
   });
 
   test('tells of a workflow that is stuck, once, on its Workspace', async () => {
