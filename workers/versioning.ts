@@ -152,8 +152,8 @@ export function watchVersion(
 
   async function look(): Promise<'again' | 'soon' | 'never'> {
     const current = await currentBuildId(server, version);
-    // Where there are no versions, workers without one have nothing to look after.
-    if (current === 'no deployment') return mine === undefined ? 'never' : 'soon';
+    // Where there are no versions yet, workers without one have the work, but not for ever: some may come and go again.
+    if (current === 'no deployment') return mine === undefined ? 'again' : 'soon';
     if (current.buildId === mine) {
       if (waitsFor !== undefined) logger.info('this worker version gets the work now', fields);
       waitsFor = undefined;
@@ -207,23 +207,36 @@ export function watchVersion(
   };
 }
 
-/** Waits until the version has a worker, and makes it current; throws when there is none within `patienceMs`. */
+/**
+ * Waits until the version has a worker, and makes it current; throws when there is none within `patienceMs`. Where no version ever had a worker,
+ * those without one have the work already.
+ */
 export async function promote(server: Temporal, version: WorkerVersion, patienceMs: number): Promise<void> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
+    let refusal: unknown;
     try {
-      return await makeCurrent(server, version);
+      // Temporal knows whether a version has workers, but gives the work to workers without version unasked.
+      if (version.buildId !== undefined || (await hasWorkers(server, version, undefined, GONE_AFTER_MS))) {
+        return await makeCurrent(server, version);
+      }
     } catch (error) {
       const code = grpcCodeOf(error);
+      if (code === GRPC.NOT_FOUND && version.buildId === undefined) return;
       if (code !== GRPC.NOT_FOUND && code !== GRPC.FAILED_PRECONDITION) throw error;
-      if (Date.now() > deadline) {
-        const { deploymentName, buildId, taskQueue } = version;
-        throw new Error(
-          `deployment '${deploymentName}' has no worker of version '${buildId ?? 'none'}' on task queue '${taskQueue}' after ${patienceMs / 1_000} s: start workers of that version first`,
-          { cause: error },
-        );
-      }
-      await delay(REGISTERED_AFTER_MS);
+      refusal = error;
     }
+    if (Date.now() > deadline) {
+      const { deploymentName, taskQueue } = version;
+      throw new Error(
+        `deployment '${deploymentName}' has no ${nameOf(version)} on task queue '${taskQueue}' after ${patienceMs / 1_000} s: start such workers first`,
+        { cause: refusal },
+      );
+    }
+    await delay(REGISTERED_AFTER_MS);
   }
+}
+
+function nameOf({ buildId }: WorkerVersion): string {
+  return buildId === undefined ? 'worker without version' : `worker of version '${buildId}'`;
 }

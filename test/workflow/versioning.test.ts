@@ -103,3 +103,28 @@ it('a version without a worker is not promoted', async () => {
   );
   expect(await current(one)).toBe('one');
 });
+
+it('workers without version have the work where there never was one, and get it back when a version has gone again', async () => {
+  const one = await version('one');
+  const none = await workerVersion({ isOn: false }, taskQueue, bundle);
+  await withWorker(none, async () => {
+    await promote(server(), none, 10_000);
+    const watch = watchVersion(server(), none, silent, GONE_AT_ONCE);
+    await withWorker(one, () => promote(server(), one, 10_000));
+    await until('they have it back', async () => (await current(one)) === undefined);
+    await watch.stop();
+  });
+});
+
+it('the work is not given to workers without version where there are none', async () => {
+  const [one, none] = [await version('one'), await workerVersion({ isOn: false }, taskQueue, bundle)];
+  await withWorker(one, async () => {
+    await promote(server(), one, 10_000);
+    await expect(promote(server(), none, 100)).rejects.toThrow(
+      /has no worker without version on task queue 'versions\./,
+    );
+    expect(await current(one)).toBe('one');
+    await withWorker(none, () => promote(server(), none, 10_000));
+    expect(await current(one)).toBeUndefined();
+  });
+});
