@@ -13,6 +13,8 @@ import type { BuiltImage, Images } from './types';
 
 const RUNTIME = path.join(ROOT, 'presets', 'runtime');
 const VENV = '/opt/runtime';
+/** Prints the list of Debian packages. */
+const DEBIAN_SBOM = path.join(RUNTIME, 'sbom', 'debian');
 const SUITE = 'bookworm';
 /** libnuma1 is what vLLM for CPUs is linked against; curl is for whoever asks the model from another pod. */
 const DEBIAN_PACKAGES = ['ca-certificates', 'curl', 'libnuma1', 'python3', 'python3-venv'];
@@ -43,6 +45,7 @@ export async function buildImages(log: Log): Promise<Images> {
 
 interface Keys {
   readonly debian: string;
+  readonly tools: string;
   readonly base: string;
   readonly runtime: string;
 }
@@ -59,10 +62,11 @@ async function keysOf(): Promise<Keys> {
       path.join(__dirname, 'without_cuda.py'),
     ],
   });
-  const own = await Promise.all([filesBelow(inRuntime('src')), filesBelow(inRuntime('chat_templates'))]);
+  const own = await Promise.all(['src', 'sbom', 'chat_templates'].map((name) => filesBelow(inRuntime(name))));
   const files = ['Dockerfile', '.dockerignore', 'pyproject.toml'].map((name) => inRuntime(name));
   return {
     debian,
+    tools: await keyOf({ texts: [RECIPE, debian], root: ROOT, files: [DEBIAN_SBOM] }),
     base,
     runtime: await keyOf({ texts: [RECIPE, base], root: ROOT, files: [...files, ...own.flat()] }),
   };
@@ -70,7 +74,7 @@ async function keysOf(): Promise<Keys> {
 
 async function findAll(keys: Keys): Promise<Images | undefined> {
   const runtime = await findLayout('runtime', keys.runtime, NAMES.runtime);
-  const tools = await findLayout('tools', keys.debian, NAMES.tools);
+  const tools = await findLayout('tools', keys.tools, NAMES.tools);
   return runtime !== undefined && tools !== undefined ? { runtime, tools } : undefined;
 }
 
@@ -81,9 +85,7 @@ async function buildAll(keys: Keys, log: Log): Promise<Images> {
   const base = await made(buildah, `localhost/cpu-base:${keys.base}`, (image) =>
     buildBase(buildah, debian, image, log),
   );
-  const tools =
-    (await findLayout('tools', keys.debian, NAMES.tools)) ??
-    (await writeLayout(buildah, debian, { title: 'tools', key: keys.debian, name: NAMES.tools }));
+  const tools = await buildTools(buildah, debian, keys.tools);
   const runtime = await buildRuntime(buildah, base, keys.runtime);
   await forgetOthers(buildah, [debian, base]);
   const megabytes = (image: BuiltImage): string => `${image.name} ${Math.round(image.bytes / 1e6)} MB`;
@@ -122,6 +124,24 @@ async function buildDebian(buildah: Buildah, image: string, log: Log): Promise<v
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Debian, and the list of its packages. */
+async function buildTools(buildah: Buildah, debian: string, key: string): Promise<BuiltImage> {
+  const found = await findLayout('tools', key, NAMES.tools);
+  if (found !== undefined) return found;
+  const image = `localhost/tools:${key}`;
+  await inContainer(buildah, debian, image, (container) => listDebianPackages(buildah, container));
+  const layout = await writeLayout(buildah, image, { title: 'tools', key, name: NAMES.tools });
+  await buildah.run('tidying', 'rmi', image);
+  return layout;
+}
+
+/** Writes what the container has of Debian to where every image of ours has it. */
+async function listDebianPackages(buildah: Buildah, container: string): Promise<void> {
+  const script = 'install -d /usr/share/sbom && sh /mnt/sbom > /usr/share/sbom/debian.spdx.json';
+  const mounted = ['--isolation=chroot', '--volume', `${DEBIAN_SBOM}:/mnt/sbom:ro`];
+  await buildah.run('listing its packages', 'run', ...mounted, container, '--', 'sh', '-c', script);
 }
 
 /** vLLM for CPUs in a virtual environment that is first on PATH: what the official image is to a GPU. */
