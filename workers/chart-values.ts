@@ -141,6 +141,14 @@ const values = group(
     hostAliases: kubernetesList('Host aliases of worker and bridge'),
     presetsConfigMap: text('ConfigMap with further catalogue files.'),
     worker: process('Runs the workflows and their activities.'),
+    promotion: group(
+      {
+        enabled: flag('Off: who gets the work is set by hand, or by the workers themselves when no others are left.'),
+        timeoutSeconds: count('How long it waits for Temporal and for a new worker.', 30),
+        resources: kubernetes('Requests and limits.'),
+      },
+      'With config.KAITO_WORKER_VERSIONING: the Job that gives the work to the new workers.',
+    ),
     bridge: process('Watches Workspaces and starts their workflows.'),
     temporal,
     azure: group(

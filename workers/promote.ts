@@ -1,10 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Option, program } from 'commander';
-import { NativeConnection } from '@temporalio/worker';
-import { readConfiguration } from './configuration';
+import { toError } from '../api/to-error';
+import { readConfiguration, type Configuration } from './configuration';
+import { createLogger, installRuntime } from './logging';
 import { temporalConfig, workflowBundle } from './product';
-import { promote, workerVersion } from './versioning';
+import { connectTemporal, type TemporalConnections } from './temporal-connections';
+import { currentBuildId, promote, workerVersion } from './versioning';
 
-/** `npm run promote`: gives all work to the workers of this version. */
+/** Between attempts to reach Temporal, which may be starting, too. */
+const TRY_AGAIN_AFTER_MS = 1_000;
+
+/** `npm run promote`, and the chart's Job: gives all work to the workers of this version. Done twice it changes nothing. */
 async function main(): Promise<void> {
   program
     .name('promote')
@@ -36,15 +42,43 @@ async function main(): Promise<void> {
   );
   if (print === true) return console.log(version.buildId);
 
-  const { connectionOptions, namespace } = temporalConfig({});
-  const connection = await NativeConnection.connect(connectionOptions);
+  const deadline = Date.now() + patienceMs;
+  const connections = await reachTemporal(configuration, deadline);
   try {
-    await promote({ connection, namespace }, version, patienceMs);
+    const server = { connection: connections.worker, namespace: temporalConfig({}).namespace };
+    const before = await currentBuildId(server, version);
+    await promote(server, version, Math.max(0, deadline - Date.now()));
+    const former = before === 'no deployment' ? undefined : before.buildId;
+    const change = former === version.buildId ? 'as before' : `before: ${nameOf(former)}`;
+    const verb = version.buildId === undefined ? 'get' : 'gets';
+    console.log(`deployment ${version.deploymentName}: ${nameOf(version.buildId)} ${verb} the work (${change})`);
   } finally {
-    await connection.close();
+    await connections.close();
   }
-  const who = version.buildId === undefined ? 'workers without version get' : `version ${version.buildId} gets`;
-  console.log(`deployment ${version.deploymentName}: ${who} the work`);
+}
+
+function nameOf(buildId: string | undefined): string {
+  return buildId === undefined ? 'workers without version' : `version ${buildId}`;
+}
+
+/** Connects as a worker does. Tries until the deadline, and says why it has to wait; throws what the last attempt did. */
+async function reachTemporal(configuration: Configuration, deadline: number): Promise<TemporalConnections> {
+  const logger = createLogger(configuration.logLevel);
+  installRuntime(logger);
+  const { connectionOptions: connection } = temporalConfig({});
+  const { apiKeyFile } = configuration;
+  let told: string | undefined;
+  for (;;) {
+    try {
+      return await connectTemporal({ connection, logger, ...(apiKeyFile !== undefined && { apiKeyFile }) });
+    } catch (error) {
+      if (Date.now() + TRY_AGAIN_AFTER_MS > deadline) throw error;
+      const { message } = toError(error);
+      if (message !== told) console.error(`${message}; tried again until ${new Date(deadline).toISOString()}`);
+      told = message;
+      await delay(TRY_AGAIN_AFTER_MS);
+    }
+  }
 }
 
 main().catch((error: unknown) => {

@@ -216,10 +216,8 @@ export async function promote(server: Temporal, version: WorkerVersion, patience
   for (;;) {
     let refusal: unknown;
     try {
-      // Temporal knows whether a version has workers, but gives the work to workers without version unasked.
-      if (version.buildId !== undefined || (await hasWorkers(server, version, undefined, GONE_AFTER_MS))) {
-        return await makeCurrent(server, version);
-      }
+      // Temporal refuses a version that never had a worker, and would give the work to one whose workers are gone, or to nobody.
+      if (await hasWorkers(server, version, version.buildId, GONE_AFTER_MS)) return await makeCurrent(server, version);
     } catch (error) {
       const code = grpcCodeOf(error);
       if (code === GRPC.NOT_FOUND && version.buildId === undefined) return;

@@ -157,6 +157,26 @@ describe('a release', () => {
     expect(after).toHaveLength(before.length);
   });
 
+  it('promotes its workers where these have versions: helm waits for that, and nothing of it stays', async () => {
+    const { kubectl } = tools();
+    const place = ['--namespace', NAMESPACE, '--selector', 'app.kubernetes.io/component=promotion'];
+    const upgrade = helm('upgrade', { ...INSTALLED, config: { KAITO_WORKER_VERSIONING: true } });
+    let promoter = '';
+    const simulated = eventually(async () => {
+      const { items } = await get<{ items: readonly Manifest[] }>('pods', ...place);
+      expect(items).toHaveLength(1);
+      promoter = items[0]?.metadata.name ?? '';
+      // Nothing runs in simulated pods: this one has done its work.
+      const succeeded = JSON.stringify({ status: { phase: 'Succeeded' } });
+      const patch = ['--subresource=status', '--type=merge', '--patch', succeeded];
+      await kubectl(['patch', 'pod', promoter, '--namespace', NAMESPACE, ...patch]);
+    });
+    await Promise.all([upgrade, simulated]);
+
+    expect(promoter).toMatch(/^kt-promotion-/);
+    await eventually(async () => expect((await get<{ items: unknown[] }>('jobs,pods', ...place)).items).toEqual([]));
+  });
+
   it('refuses Workspaces by its policies, and none when they are left out', async () => {
     const odd = {
       ...WORKSPACE,

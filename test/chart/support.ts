@@ -56,10 +56,37 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
     image: { repository: 'registry.example.com/kaito-temporal', digest: `sha256:${'a'.repeat(64)}` },
     imagePullSecrets: [{ name: 'registry' }],
   },
+  monitoring: {
+    config: { KAITO_HTTP_PORT: '8081' },
+    monitoring: {
+      podMonitor: { enabled: true, interval: '15s', labels: { release: 'prometheus' } },
+      rules: { enabled: true, labels: { release: 'prometheus' }, runbooksUrl: 'https://example.com/runbooks.md' },
+      dashboard: { enabled: true },
+    },
+  },
+  'worker versions': {
+    config: { KAITO_WORKER_VERSIONING: true },
+    networkPolicy: { enabled: true },
+  },
+  'worker versions on Temporal Cloud, promoted by hand': {
+    config: { KAITO_WORKER_VERSIONING: 'true' },
+    promotion: { enabled: false },
+    temporal: {
+      address: 'ns.acct.tmprl.cloud:7233',
+      apiKey: { secretName: 'temporal-api-key' },
+      dev: { enabled: false },
+    },
+  },
   'all that can be set': {
     fullnameOverride: 'other',
     commonLabels: { team: 'ml' },
-    config: { KAITO_CACHED_WORKFLOWS: 2_000_000, KAITO_IMAGE_VOLUMES: true, KAITO_HTTP_PORT: 8080 },
+    config: {
+      KAITO_CACHED_WORKFLOWS: 2_000_000,
+      KAITO_IMAGE_VOLUMES: true,
+      KAITO_HTTP_PORT: 8080,
+      KAITO_WORKER_VERSIONING: true,
+    },
+    promotion: { timeoutSeconds: 90, resources: { limits: { memory: '1Gi' } } },
     env: [{ name: 'NODE_OPTIONS', value: '--max-old-space-size=900' }],
     hostAliases: [{ ip: '10.0.0.1', hostnames: ['temporal'] }],
     presetsConfigMap: 'presets',

@@ -113,6 +113,23 @@ describe('the chart', () => {
   });
 });
 
+it.each([
+  [undefined, 9090],
+  ['', 9090],
+  [8080, 8080],
+  ['8081', 8081],
+])('asks the process where it answers: KAITO_HTTP_PORT %j', async (port, answers) => {
+  const all = await render({ config: port === undefined ? {} : { KAITO_HTTP_PORT: port } });
+
+  expect(only(all, 'ConfigMap', 'kt-config').data).toEqual({ KAITO_HTTP_PORT: String(answers) });
+  const probe = { httpGet: { port: 'http' } };
+  const ports = [{ name: 'http', containerPort: answers }];
+  const container = { ports, startupProbe: probe, livenessProbe: probe, readinessProbe: probe };
+  for (const name of ['kt-worker', 'kt-bridge']) {
+    expect(only(all, 'Deployment', name)).toMatchObject({ spec: { template: { spec: { containers: [container] } } } });
+  }
+});
+
 describe('values that are refused', () => {
   const refusals: readonly [string, Values, string | RegExp][] = [
     ['a misspelt variable', { config: { KAITO_CLOUDS: 'azure' } }, /'\/config': additional properties 'KAITO_CLOUDS'/],
@@ -135,7 +152,26 @@ describe('values that are refused', () => {
       { temporal: { dev: { enabled: false } } },
       'temporal.address is empty, and temporal.dev.enabled is false: name the host:port',
     ],
-    ['no health endpoints', { config: { KAITO_HTTP_PORT: 'off' } }, 'config.KAITO_HTTP_PORT is off: the pods'],
+    ...['off', false, 0, '0', 65_536, 'http'].map((port): [string, Values, string] => [
+      `no port for the probes: ${JSON.stringify(port)}`,
+      { config: { KAITO_HTTP_PORT: port } },
+      `config.KAITO_HTTP_PORT is ${port}: the pods' probes ask there, so the chart has to know the port; name one from 1 to 65535`,
+    ]),
+    [
+      'a port for all that the chart does not see',
+      { env: [{ name: 'KAITO_HTTP_PORT', value: '8080' }] },
+      'env sets KAITO_HTTP_PORT, which the chart itself has to know: set config.KAITO_HTTP_PORT instead',
+    ],
+    [
+      'worker versions that the chart does not see',
+      { worker: { env: [{ name: 'KAITO_WORKER_VERSIONING', value: 'true' }] } },
+      'worker.env sets KAITO_WORKER_VERSIONING, which the chart itself has to know: set config.KAITO_WORKER_VERSIONING',
+    ],
+    [
+      'no time for a promotion',
+      { promotion: { timeoutSeconds: 5 } },
+      /'\/promotion\/timeoutSeconds': minimum: got 5, want 30/,
+    ],
     [
       'two folders of presets',
       { presetsConfigMap: 'presets', config: { KAITO_PRESETS_DIR: '/presets' } },

@@ -42,14 +42,26 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* Port of the health endpoints and metrics. */}}
+{{/* Port of the health endpoints and metrics. YAML reads an unquoted off as false. */}}
 {{- define "kaito-temporal.httpPort" -}}
-{{- if eq "off" (toString .Values.config.KAITO_HTTP_PORT) -}}
-{{- fail "config.KAITO_HTTP_PORT is off: the pods' probes ask there; name another port, or leave it unset" -}}
+{{- $port := include "kaito-temporal.text" (default "" .Values.config.KAITO_HTTP_PORT) -}}
+{{- if or (kindIs "invalid" .Values.config.KAITO_HTTP_PORT) (eq "" (toString .Values.config.KAITO_HTTP_PORT)) -}}
+9090
+{{- else if and (regexMatch "^[1-9][0-9]{0,4}$" $port) (le (int $port) 65535) -}}
+{{ $port }}
+{{- else -}}
+{{- fail (printf "config.KAITO_HTTP_PORT is %s: the pods' probes ask there, so the chart has to know the port; name one from 1 to 65535, or leave it unset (9090)" (include "kaito-temporal.text" .Values.config.KAITO_HTTP_PORT)) -}}
 {{- end -}}
-{{- include "kaito-temporal.text" (default 9090 .Values.config.KAITO_HTTP_PORT) -}}
 {{- end -}}
 
+{{/* Whether there is a Job that promotes the release's workers; empty where not. */}}
+{{- define "kaito-temporal.promotes" -}}
+{{- if and .Values.promotion.enabled (eq (toString .Values.config.KAITO_WORKER_VERSIONING) "true") -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* The frontend's host:port. */}}
 {{- define "kaito-temporal.temporalAddress" -}}
 {{- if .Values.temporal.address -}}
 {{- if .Values.temporal.dev.enabled -}}

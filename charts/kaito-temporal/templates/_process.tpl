@@ -1,4 +1,4 @@
-{{/* How worker and bridge reach Temporal: environment variables of its own client library. */}}
+{{/* How Temporal is reached and what is written there: environment variables, most of them of its own client library. */}}
 {{- define "kaito-temporal.temporalEnv" -}}
 - name: TEMPORAL_ADDRESS
   value: {{ include "kaito-temporal.temporalAddress" . | quote }}
@@ -42,17 +42,28 @@
 {{- end }}
 {{- end -}}
 
-{{- define "kaito-temporal.volumeMounts" -}}
+{{/* Variables that the values of a role add: (dict "root" $ "role" "worker"). What templates read has to be where they read it. */}}
+{{- define "kaito-temporal.furtherEnv" -}}
+{{- $own := index .root.Values .role -}}
+{{- range $from, $variables := dict "env" .root.Values.env (printf "%s.env" .role) $own.env -}}
+{{- range $variables -}}
+{{- if has .name (list "KAITO_HTTP_PORT" "KAITO_WORKER_VERSIONING" "KAITO_NETWORK_POLICIES") -}}
+{{- fail (printf "%s sets %s, which the chart itself has to know: set config.%s instead" $from .name .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with concat .root.Values.env $own.env -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Places of what Temporal is reached with, and to write to. */}}
+{{- define "kaito-temporal.temporalVolumeMounts" -}}
 - name: tmp
   mountPath: /tmp
 {{- if .Values.temporal.apiKey.secretName }}
 - name: temporal-api-key
   mountPath: /etc/kaito/temporal-api-key
-  readOnly: true
-{{- end }}
-{{- if .Values.temporal.payloadKeys.secretName }}
-- name: payload-keys
-  mountPath: /etc/kaito/payload-keys
   readOnly: true
 {{- end }}
 {{- with .Values.temporal.tls }}
@@ -67,6 +78,15 @@
   readOnly: true
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "kaito-temporal.volumeMounts" -}}
+{{ include "kaito-temporal.temporalVolumeMounts" . }}
+{{- if .Values.temporal.payloadKeys.secretName }}
+- name: payload-keys
+  mountPath: /etc/kaito/payload-keys
+  readOnly: true
+{{- end }}
 {{- if .Values.presetsConfigMap }}
 - name: presets
   mountPath: /etc/kaito/presets
@@ -79,21 +99,13 @@
 {{- end }}
 {{- end -}}
 
-{{- define "kaito-temporal.volumes" -}}
+{{- define "kaito-temporal.temporalVolumes" -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
 {{- with .Values.temporal.apiKey }}
 {{- if .secretName }}
 - name: temporal-api-key
-  secret:
-    secretName: {{ .secretName }}
-    defaultMode: 288 # 0440
-{{- end }}
-{{- end }}
-{{- with .Values.temporal.payloadKeys }}
-{{- if .secretName }}
-- name: payload-keys
   secret:
     secretName: {{ .secretName }}
     defaultMode: 288 # 0440
@@ -109,6 +121,18 @@
 - name: temporal-client
   secret:
     secretName: {{ .clientCertificateSecretName }}
+    defaultMode: 288 # 0440
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "kaito-temporal.volumes" -}}
+{{ include "kaito-temporal.temporalVolumes" . }}
+{{- with .Values.temporal.payloadKeys }}
+{{- if .secretName }}
+- name: payload-keys
+  secret:
+    secretName: {{ .secretName }}
     defaultMode: 288 # 0440
 {{- end }}
 {{- end }}
@@ -139,6 +163,36 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end -}}
+
+{{/* What the pods of the product's image have in common: (dict "root" $ "values" .Values.worker). */}}
+{{- define "kaito-temporal.pod" -}}
+enableServiceLinks: false
+securityContext:
+  {{- include "kaito-temporal.podSecurity" 2000 | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* Deployment and PodDisruptionBudget of a role: (dict "root" $ "role" "worker"). */}}
@@ -181,33 +235,8 @@ spec:
         {{- end }}
     spec:
       serviceAccountName: {{ include "kaito-temporal.serviceAccountName" (dict "root" $root "role" .role) }}
-      enableServiceLinks: false
       terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
-      securityContext:
-        {{- include "kaito-temporal.podSecurity" 2000 | nindent 8 }}
-      {{- with $root.Values.imagePullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $root.Values.hostAliases }}
-      hostAliases:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-      {{- with $values.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "kaito-temporal.pod" (dict "root" $root "values" $values) | nindent 6 }}
       topologySpreadConstraints:
         {{- with $values.topologySpreadConstraints }}
         {{- toYaml . | nindent 8 }}
@@ -231,11 +260,8 @@ spec:
                 name: {{ include "kaito-temporal.fullname" $root }}-config
           env:
             {{- include "kaito-temporal.temporalEnv" $root | nindent 12 }}
-            {{- with $root.Values.env }}
-            {{- toYaml . | nindent 12 }}
-            {{- end }}
-            {{- with $values.env }}
-            {{- toYaml . | nindent 12 }}
+            {{- with include "kaito-temporal.furtherEnv" . }}
+            {{- . | nindent 12 }}
             {{- end }}
           ports:
             - name: http
