@@ -34,12 +34,6 @@ export function createMetrics() {
       'Of the Workspaces in a step, the longest time since one began it or, in a training, told progress.',
       ['step'],
     ),
-    stepDuration: histogram(
-      'kaito_step_duration_seconds',
-      'Time that Workspaces spent in a step, attempts and waits included, observed when they leave it.',
-      ['step'],
-      STEP_BUCKETS,
-    ),
     machines: gauge('kaito_machines', 'Machines of Workspaces, by how far they are.', [
       'provider',
       'instance_type',
@@ -68,6 +62,12 @@ export function createMetrics() {
     bridgeFailures: counter('kaito_bridge_failures_total', 'Looks at a Workspace that failed and came again.'),
 
     // Told by workers.
+    stepDuration: histogram(
+      'kaito_step_duration_seconds',
+      'Time that Workspaces spent in a step, attempts and waits included, observed when they leave it.',
+      ['step'],
+      STEP_BUCKETS,
+    ),
     attempts: counter('kaito_step_attempts_total', 'Attempts at a step, by how they ended.', [
       'step',
       'outcome',

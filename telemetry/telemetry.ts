@@ -7,6 +7,7 @@ import type { WorkerOptions } from '@temporalio/worker';
 import type { Orphan } from '../api/sweep';
 import type { LookSample } from '../api/trace';
 import type { WorkspaceRef } from '../api/workflow';
+import type { WorkspaceStatus } from '../api/workspace';
 import type { RequestSample } from '../kubernetes/client';
 import type { Logger } from '../kubernetes/logger';
 import type { WorkQueueMetrics } from '../kubernetes/work-queue';
@@ -16,10 +17,11 @@ import { observeLook, signalInterceptor, traceSinks } from './looks';
 import { addProcessMetrics, createMetrics, type Metrics } from './metrics';
 import { Orphans } from './orphans';
 import { serveHttp, type HttpServer } from './server';
+import { observeStepDuration } from './step-duration';
 import { stepInterceptors } from './steps';
 import { reserveTemporalMetrics, type TemporalMetrics } from './temporal-metrics';
 import { openTracing, type Tracing } from './tracing';
-import { collectWorkspaces, watchSteps, type ClusterView } from './workspaces';
+import { collectWorkspaces, type ClusterView } from './workspaces';
 
 export interface TelemetryOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -43,7 +45,6 @@ export class Telemetry {
   /** Called at each scrape. */
   readonly #collectors: (() => void | Promise<void>)[] = [];
   readonly #watches: (() => readonly WatchState[])[] = [];
-  readonly #ends: (() => void)[] = [];
   #http: HttpServer | undefined;
 
   private constructor(options: TelemetryOptions, metrics: Metrics, tracing: Tracing, temporal?: TemporalMetrics) {
@@ -86,6 +87,10 @@ export class Telemetry {
   /** For the sweeper. */
   readonly onOrphans = (orphans: readonly Orphan[]): void => this.#orphans.tell(orphans);
 
+  /** For the writer of statuses. */
+  readonly onWritten = (before: WorkspaceStatus | undefined, written: WorkspaceStatus): void =>
+    observeStepDuration(this.metrics, before, written, this.#now());
+
   /** For the bridge. */
   readonly aroundLook = (sample: LookSample, send: () => Promise<void>): Promise<void> =>
     observeLook({ metrics: this.metrics, tracing: this.#tracing, now: this.#now }, sample, send);
@@ -117,7 +122,6 @@ export class Telemetry {
   addCluster(view: Omit<ClusterView, 'now'>): void {
     const cluster: ClusterView = { ...view, now: this.#now };
     this.#collectors.push(() => collectWorkspaces(this.metrics, cluster));
-    this.#ends.push(watchSteps(this.metrics, cluster));
   }
 
   /** The bridge's queue. */
@@ -157,7 +161,6 @@ export class Telemetry {
 
   /** Sends what is left of traces, and ends. */
   async close(): Promise<void> {
-    for (const end of this.#ends) end();
     await this.#http?.close();
     try {
       await this.#tracing.close();

@@ -78,20 +78,3 @@ function ageMs({ status, metadata }: Workspace, now: number): number {
     .filter((ms) => Number.isFinite(ms));
   return signs.length === 0 ? 0 : Math.max(0, now - Math.max(...signs));
 }
-
-/** Observes how long Workspaces stay in a step, from now on. Returns how to end that. */
-export function watchSteps(metrics: Metrics, { workspaces, now }: ClusterView): () => void {
-  return workspaces.subscribe((event) => {
-    if (event.type !== 'modified') return;
-    const before = event.previous.status?.step;
-    if (before?.startedTime === undefined || before.name === event.object.status?.step?.name) return;
-    if (isRest(before.name)) return;
-    const seconds = (now() - Date.parse(before.startedTime)) / 1000;
-    if (Number.isFinite(seconds)) metrics.stepDuration.observe({ step: before.name }, Math.max(0, seconds));
-  });
-}
-
-/** Where a Workspace may stay for good, there is nothing to be quick about. */
-function isRest(step: string): boolean {
-  return step === 'Ready' || step === 'Succeeded' || step === 'Failed' || step === 'Cancelled';
-}

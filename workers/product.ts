@@ -141,7 +141,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         world,
         events,
         logger,
-        status: createStatusWriter(client),
+        status: createStatusWriter(client, telemetry),
         describeModel,
         workload: configuration.workload,
         machines: configuration.machines,

@@ -21,8 +21,16 @@ interface Written {
   readonly status: WorkspaceStatus;
 }
 
+export interface StatusWriterOptions {
+  /** Called after a status was written, with the one that it replaced. */
+  readonly onWritten?: (before: WorkspaceStatus | undefined, written: WorkspaceStatus) => void;
+}
+
 /** The only writer of Workspace status: server-side apply, once per change. */
-export function createStatusWriter(client: KubernetesClient): StatusWriter {
+export function createStatusWriter(
+  client: KubernetesClient,
+  { onWritten = () => undefined }: StatusWriterOptions = {},
+): StatusWriter {
   const writtenByUid = new Map<string, Written>();
 
   function latest(workspace: Workspace): Workspace {
@@ -35,7 +43,8 @@ export function createStatusWriter(client: KubernetesClient): StatusWriter {
   return {
     latest,
     async write(workspace, status, signal) {
-      if (isDeepStrictEqual(latest(workspace).status, status)) return status;
+      const before = latest(workspace).status;
+      if (isDeepStrictEqual(before, status)) return status;
       const { name, namespace, uid } = workspace.metadata;
       try {
         // The uid makes the write fail rather than touch a later Workspace of the same name.
@@ -45,7 +54,9 @@ export function createStatusWriter(client: KubernetesClient): StatusWriter {
       } catch (error) {
         if (!isNotFound(error) && !isConflict(error)) throw error;
         writtenByUid.delete(uid);
+        return status;
       }
+      onWritten(before, status);
       return status;
     },
     forget(uid) {

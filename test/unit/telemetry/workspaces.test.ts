@@ -4,7 +4,7 @@ import { SILENT_LOGGER } from '../../../kubernetes/logger';
 import type { KubernetesObject } from '../../../kubernetes/objects';
 import { RESOURCES } from '../../../kubernetes/resources';
 import { createMetrics } from '../../../telemetry/metrics';
-import { collectWorkspaces, watchSteps } from '../../../telemetry/workspaces';
+import { collectWorkspaces } from '../../../telemetry/workspaces';
 import { eventually, startFakeCluster, type FakeCluster } from '../../fakes/apiserver/harness';
 import { workspace } from '../activities/objects';
 
@@ -116,20 +116,4 @@ it('does not tell of ever more sizes', async () => {
   const lines = await told('kaito_machines');
   expect(lines).toHaveLength(101);
   expect(lines).toContain('kaito_machines{provider="azure",instance_type="other",phase="Ready"} 50');
-});
-
-it('observes how long a step was, once it is left', async () => {
-  watchSteps(metrics, { workspaces, now: () => NOW });
-  create('a', { step: { name: 'Machines', startedTime: '2026-06-01T11:58:30Z' } });
-  await held(1);
-  const move = (step: object) =>
-    cluster.server.store.update(KIND, 'default', 'a', (now) => ({ ...now, status: { step } }), 'status');
-  move({ name: 'Machines', startedTime: '2026-06-01T11:58:30Z', message: 'still' });
-  move({ name: 'Ready', startedTime: '2026-06-01T12:00:00Z' });
-  move({ name: 'Plan', startedTime: '2026-06-01T12:00:00Z' });
-  const step = () => [...workspaces.values()][0]?.status?.step?.name;
-  await eventually('the cache has seen all', () => step() === 'Plan');
-  const { values } = await metrics.stepDuration.get();
-  const sums = values.filter(({ metricName }) => metricName === 'kaito_step_duration_seconds_sum');
-  expect(sums.map(({ labels, value }) => [labels, value])).toEqual([[{ step: 'Machines' }, 90]]);
 });
