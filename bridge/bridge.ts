@@ -73,6 +73,10 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     logger,
     concurrency: 32,
     handle: (key) => sync(refOfKey(key), takeChange(key)),
+    fieldsOf(key) {
+      const uid = world.workspace(refOfKey(key))?.metadata.uid;
+      return { workspace: key, ...(uid !== undefined && { uid }) };
+    },
   });
 
   /** Since when the change that is handled now has been known. */

@@ -1,5 +1,5 @@
 import { backoffMs, type Backoff } from './backoff';
-import type { Logger } from './logger';
+import type { LogFields, Logger } from './logger';
 
 export interface WorkQueueOptions {
   /** For logs. */
@@ -8,6 +8,8 @@ export interface WorkQueueOptions {
   readonly handle: (key: string, context: WorkContext) => Promise<void>;
   /** Keys handled at once. Default: 10. */
   readonly concurrency?: number;
+  /** What the log says of a key beside the key itself. */
+  readonly fieldsOf?: (key: string) => LogFields;
   /** Per key. Default: 200 ms to 60 s. */
   readonly backoff?: Backoff;
   readonly logger: Logger;
@@ -131,7 +133,7 @@ export class WorkQueue {
   }
 
   async #work(key: string): Promise<void> {
-    const { handle, backoff = DEFAULT_BACKOFF, logger, name } = this.#options;
+    const { handle, backoff = DEFAULT_BACKOFF, logger, name, fieldsOf } = this.#options;
     const failures = this.#failures.get(key) ?? 0;
     let failed = false;
     try {
@@ -142,7 +144,8 @@ export class WorkQueue {
       failed = true;
       this.#failed++;
       this.#failures.set(key, failures + 1);
-      logger.warn('queue: handling failed, trying again', { queue: name, key, attempt: failures + 1, error });
+      const fields = { queue: name, key, ...fieldsOf?.(key), attempt: failures + 1, error };
+      logger.warn('queue: handling failed, trying again', fields);
     }
     this.#active.delete(key);
     if (this.#again.delete(key)) this.#ready.add(key);

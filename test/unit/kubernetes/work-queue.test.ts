@@ -22,6 +22,7 @@ describe('work queue', () => {
       concurrency,
       logger,
       backoff: { initialMs: 20, maxMs: 40 },
+      fieldsOf: (key) => ({ uid: `uid-of-${key}` }),
       async handle(key, context) {
         most = Math.max(most, ++running);
         handled.push(`${key} ${context.attempt}`);
@@ -78,6 +79,15 @@ describe('work queue', () => {
     expect(Date.now() - startedAt).toBeGreaterThanOrEqual(10 + 20 + 20 - 3);
     expect(queue.metrics).toEqual({ ready: 0, active: 0, delayed: 0, handled: 2, failed: 3 });
     expect(logger.messages('warn')).toHaveLength(3);
+    expect(logger.lines.map(({ fields }) => fields)).toEqual(
+      [1, 2, 3].map((attempt) => ({
+        queue: 'test',
+        key: 'bad',
+        uid: 'uid-of-bad',
+        attempt,
+        error: expect.any(Error) as Error,
+      })),
+    );
     queue.add('bad');
     await queue.idle();
     expect(handled.filter((line) => line.startsWith('bad'))).toEqual(['bad 1', 'bad 2', 'bad 3', 'bad 4', 'bad 1']);
