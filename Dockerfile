@@ -31,6 +31,8 @@ RUN apt-get update \
 WORKDIR /app
 COPY --from=packages /app/ ./
 COPY --from=build /app/dist/ ./dist/
+# What `kaito doctor` compares the permissions in a cluster with.
+COPY --from=build /app/charts/ ./charts/
 ENV NODE_ENV=production \
     KAITO_WORKFLOW_BUNDLE=/app/dist/workflow-bundle.js
 # A number, so that Kubernetes can see that it is not root; the same as the chart's.
