@@ -53,6 +53,10 @@ function executable(state: State, { name, program }: Component): string {
   return got.file;
 }
 
+/** As a kubelet's; it is renewed four times as often. */
+const LEASE_SECONDS = 40;
+const RARE_LEASE_SECONDS = 1_200;
+
 const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
   ...NODE_BUILDERS,
 
@@ -103,7 +107,8 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       '--enable-priority-and-fairness=false',
       '--max-requests-inflight=0',
       '--max-mutating-requests-inflight=0',
-      '--profiling=false',
+      // For the administrator alone; docs/benchmark.md reads it.
+      '--profiling=true',
       ...(state.node === undefined
         ? [
             '--service-cluster-ip-range=10.96.0.0/16',
@@ -119,7 +124,7 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
     },
   }),
 
-  'kube-controller-manager': (dir, { ports }) => ({
+  'kube-controller-manager': (dir, { ports, parts }) => ({
     name: 'kube-controller-manager',
     program: 'kube-controller-manager',
     needs: ['kube-apiserver'],
@@ -134,6 +139,7 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       '--kube-api-qps=5000',
       '--kube-api-burst=10000',
       '--profiling=false',
+      ...(parts.rareHeartbeats === true ? [`--node-monitor-grace-period=${RARE_LEASE_SECONDS}s`] : []),
     ],
     isReady: () => answers(`https://${LOOPBACK}:${ports.controllerManager}/healthz`, 'unverified'),
   }),
@@ -155,7 +161,7 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
     isReady: () => answers(`https://${LOOPBACK}:${ports.scheduler}/healthz`, 'unverified'),
   }),
 
-  kwok: (dir, { ports, programs }) => ({
+  kwok: (dir, { ports, programs, parts }) => ({
     name: 'kwok',
     program: 'kwok',
     needs: ['kube-apiserver'],
@@ -165,7 +171,7 @@ const BUILDERS: Readonly<Record<ComponentName, ComponentBuilder>> = {
       // Karpenter's simulated nodes carry it; nodes without it are left to a real kubelet.
       '--manage-all-nodes=false',
       '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
-      '--node-lease-duration-seconds=40',
+      `--node-lease-duration-seconds=${parts.rareHeartbeats === true ? RARE_LEASE_SECONDS : LEASE_SECONDS}`,
       '--node-ip=10.240.0.1',
       '--cidr=10.244.0.1/16',
       `--server-address=${LOOPBACK}:${ports.kwok}`,

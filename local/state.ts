@@ -61,6 +61,8 @@ export interface Parts {
   readonly temporal: 'memory' | 'file' | false;
   /** A node that really runs containers, and an image registry. Linux and root only. */
   readonly realNode?: boolean;
+  /** Heartbeats of simulated nodes are rare, so that thousands of nodes don't keep the API server busy with them alone. */
+  readonly rareHeartbeats?: boolean;
 }
 
 /** The file state.json of an environment: all that is needed to look at it, stop it, or start parts of it again. */

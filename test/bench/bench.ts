@@ -16,6 +16,7 @@ interface Options {
   readonly temporal: string;
   readonly pid: Readonly<Record<string, number>>;
   readonly churn: number;
+  readonly rareHeartbeats: boolean;
   readonly idle: number;
   readonly ones: number;
   readonly profile?: string;
@@ -49,6 +50,11 @@ async function main(): Promise<void> {
       atLeast(0),
       0,
     )
+    .option(
+      '--rare-heartbeats',
+      'heartbeats of the simulated nodes every 5 minutes: those of thousands would keep the API server busy',
+      false,
+    )
     .option('--karpenter', 'machines by the real Karpenter instead of the test provisioner', false)
     .option('--json <file>', 'write the results there, too')
     .option('--profile <folder>', 'write CPU profiles of the worker during the burst there (for Chrome or VS Code)')
@@ -61,8 +67,9 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
 
   const loadBefore = loadavg()[0] ?? 0;
-  const { karpenter, workers, bridges, temporal, pid: also } = options;
-  const rig = await startRig({ karpenter, workers, bridges, temporal, also, log: say, signal: interrupted.signal });
+  const { karpenter, workers, bridges, temporal, pid: also, rareHeartbeats } = options;
+  const { signal } = interrupted;
+  const rig = await startRig({ karpenter, workers, bridges, temporal, also, rareHeartbeats, log: say, signal });
   let succeeded = false;
   try {
     const measured = await Promise.race([measure(rig, options, interrupted.signal), rig.failed]);

@@ -212,10 +212,11 @@ async function remove({ client }: Rig, names: readonly string[]): Promise<void> 
 }
 
 async function untilReady({ observer }: Rig, names: readonly string[], signal: AbortSignal): Promise<void> {
-  const missing = new Set(names);
+  // Asked after every change: it goes on where it stopped.
+  let ready = 0;
   const areReady = (): boolean => {
-    for (const name of missing) if (observer.times.get(name)?.ready !== undefined) missing.delete(name);
-    return missing.size === 0;
+    while (ready < names.length && observer.times.get(names[ready] ?? '')?.ready !== undefined) ready += 1;
+    return ready === names.length;
   };
   const why = (): string => {
     const waiting = observer.notReady(names);

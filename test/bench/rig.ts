@@ -49,6 +49,7 @@ export interface RigOptions {
   readonly temporal: string;
   /** Further processes whose CPU and memory count: name to PID. */
   readonly also: Readonly<Record<string, number>>;
+  readonly rareHeartbeats: boolean;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -60,6 +61,7 @@ export async function startRig({
   bridges,
   temporal: store,
   also,
+  rareHeartbeats,
   log,
   signal,
 }: RigOptions): Promise<Rig> {
@@ -76,7 +78,7 @@ export async function startRig({
     const isOwn = store === 'memory' || store === 'file';
     const local = await up({
       dir,
-      parts: { kubernetes: true, karpenter, temporal: isOwn ? store : false },
+      parts: { kubernetes: true, karpenter, temporal: isOwn ? store : false, rareHeartbeats },
       manifestFolders: [...(karpenter ? [] : [program.folder]), ...PRODUCT_MANIFESTS],
       lifetime: 'owner',
       log,
