@@ -40,6 +40,11 @@ export interface Machines {
    * what is missing.
    */
   ensure(claim: MachineClaim, context: AcquisitionContext): Promise<Acquisition>;
+  /**
+   * Takes over what others bought for the Workspace before this product served it, so that it is released, too; `ensure` does so by itself. Costs
+   * nothing where there is nothing; absent where nobody else buys.
+   */
+  adopt?(workspace: Workspace, context: StepContext): Promise<void>;
   /** Begins the release of all that was bought for a Workspace, of whatever candidate; returns what is still there, as people would name it. */
   release(owner: Owner, signal: AbortSignal): Promise<readonly string[]>;
   /** What the claim's machines would cost at most, USD an hour by the cloud's public list; undefined where it is not known. */

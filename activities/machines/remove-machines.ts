@@ -4,10 +4,14 @@ import type { WorkspaceRef } from '../../api/workflow';
 import type { Dependencies } from '../dependencies';
 import type { StepContext } from '../step';
 import type { Providers } from './acquire-machines';
-import { adoptKaitoClaims } from './karpenter/adopt-kaito';
 import type { Owner } from './provider';
 
 const RECHECK_MS = 5_000;
+
+/** Takes over what others bought for the Workspace, from whatever provider. */
+export async function adoptMachines(providers: Providers, workspace: Workspace, context: StepContext): Promise<void> {
+  for (const provider of Object.values(providers)) await provider.adopt?.(workspace, context);
+}
 
 /** Releases all machines of an owner, of whatever provider, and returns when they are gone, or when the user forces it. */
 export async function removeMachines(
@@ -19,8 +23,8 @@ export async function removeMachines(
   say: (what: string) => void,
 ): Promise<void> {
   const { signal } = context;
-  if (workspace !== undefined) await adoptKaitoClaims(deps, workspace, context);
-  const all = Object.values(providers).filter((provider) => provider !== undefined);
+  if (workspace !== undefined) await adoptMachines(providers, workspace, context);
+  const all = Object.values(providers);
   for (;;) {
     const left = (await Promise.all(all.map((provider) => provider.release(owner, signal)))).flat();
     if (left.length === 0) return;

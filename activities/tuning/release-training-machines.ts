@@ -9,8 +9,7 @@ import { RESOURCES } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { Providers } from '../machines/acquire-machines';
-import { adoptKaitoClaims } from '../machines/karpenter/adopt-kaito';
-import { removeMachines } from '../machines/remove-machines';
+import { adoptMachines, removeMachines } from '../machines/remove-machines';
 import { observeMachines } from '../observe/observation';
 import { defineStep, type StepContext, type Told } from '../step';
 import { wasTunedByKaito } from './tuned-by-kaito';
@@ -61,7 +60,7 @@ async function letGo(
 ): Promise<string | undefined> {
   const { namespace, name, uid, annotations } = workspace.metadata;
   if (workspace.resource.instanceType === undefined) return undefined;
-  await adoptKaitoClaims(deps, workspace, context);
+  await adoptMachines(providers, workspace, context);
   const bought = observeMachines(workspace, deps.world.owned({ namespace, name }));
   if (bought.length === 0) return undefined;
   if (annotations?.[ANNOTATION_KEEP_MACHINES] === 'true') {

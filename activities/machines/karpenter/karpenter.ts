@@ -31,6 +31,7 @@ export function createKarpenter(deps: Dependencies): Machines {
   return {
     name: 'karpenter',
     ensure: (claim, context) => ensure(deps, claim, context),
+    adopt: (workspace, context) => adoptKaitoClaims(deps, workspace, context),
     release: (owner, signal) => release(deps, owner, signal),
     sweeping: createSweeping(deps),
   };
