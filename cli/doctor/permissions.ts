@@ -29,10 +29,16 @@ export interface Permission {
 const OWN: readonly (Permission & { readonly commands: string })[] = [
   { group: 'kaito.sh', resource: 'workspaces', verb: 'list', commands: 'get' },
   { group: 'kaito.sh', resource: 'workspaces', verb: 'get', commands: 'get, plan NAME, logs, chat' },
-  { group: 'kaito.sh', resource: 'workspaces', verb: 'watch', commands: 'retry, resume and cancel with --wait' },
+  {
+    group: 'kaito.sh',
+    resource: 'workspaces',
+    verb: 'watch',
+    commands: 'retry, resume and cancel with --wait, logs -f',
+  },
   { group: 'kaito.sh', resource: 'workspaces', verb: 'patch', commands: 'plan -f, retry, resume' },
   { group: '', resource: 'configmaps', verb: 'get', commands: 'plan NAME, history' },
   { group: '', resource: 'pods', verb: 'list', commands: 'logs, chat' },
+  { group: '', resource: 'pods', verb: 'watch', commands: 'logs -f' },
   { group: '', resource: 'services', verb: 'get', commands: 'chat' },
   { group: '', resource: 'pods', subresource: 'log', verb: 'get', commands: 'logs' },
   { group: '', resource: 'pods', subresource: 'portforward', verb: 'create', commands: 'chat' },

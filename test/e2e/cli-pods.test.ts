@@ -154,6 +154,28 @@ describe('logs', () => {
     expect(ran).toEqual({ code: 130, out: 'first\n', err: '' });
   });
 
+  it('follows the pod that comes after another', async () => {
+    const interrupted = new AbortController();
+    const lines = ['before', 'after'];
+    kubelet.log('phi-0', 'phi', (response) => response.write(`${lines.shift() ?? 'once more'}\n`));
+    let out = '';
+    let deleted: Promise<unknown> | undefined;
+
+    const ran = await kaito(namespace, ['logs', 'phi', '-f'], {
+      signal: interrupted.signal,
+      onOut(text) {
+        out += text;
+        if (out === 'before\n') deleted = stage().client.delete(RESOURCES.pods, { namespace, name: 'phi-0' });
+        else interrupted.abort(new Error('SIGINT'));
+      },
+    });
+
+    await deleted;
+    expect(ran).toMatchObject({ code: 130, out: 'before\nafter\n' });
+    expect(ran.err).toContain('note: pod phi-0 has appeared\n');
+    await stage().ready({ namespace, name: 'phi' });
+  });
+
   it('finds the training’s pod, and the push’s when that is at work', async () => {
     await pushSecret(stage(), namespace);
     await stage().create(RESOURCES.workspaces, {

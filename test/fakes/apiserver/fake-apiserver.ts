@@ -370,13 +370,15 @@ function verbOf(request: IncomingMessage, url: URL, { name }: Target): FakeVerb 
   throw new Refusal(405, 'MethodNotAllowed', `${method} is not supported here`);
 }
 
-/** Existence and equality of labels; equality of `metadata.name` and `metadata.namespace`. */
+/** Existence, absence, equality and sets of labels; equality of `metadata.name` and `metadata.namespace`. */
 function selector(query: URLSearchParams): (object: Stored) => boolean {
   const terms = (name: string): string[][] =>
     (query.get(name) ?? '')
-      .split(',')
+      .split(/,(?![^(]*\))/)
       .filter((term) => term !== '')
       .map((term) => {
+        const [, set, values = ''] = /^(\S+) in \((.*)\)$/.exec(term) ?? [];
+        if (set !== undefined && name === 'labelSelector') return [set, values];
         const [key = '', ...value] = term.split('=');
         if (value.length > 1 || (value.length === 0 && name !== 'labelSelector'))
           throw new Refusal(400, 'BadRequest', `this fake can't select by ${term}`);
@@ -385,9 +387,11 @@ function selector(query: URLSearchParams): (object: Stored) => boolean {
   const labels = terms('labelSelector');
   const fields = terms('fieldSelector');
   return ({ metadata }) =>
-    labels.every(([key = '', value]) =>
-      value === undefined ? key in (metadata.labels ?? {}) : metadata.labels?.[key] === value,
-    ) && fields.every(([key = '', value]) => metadata[key.replace(/^metadata\./, '')] === value);
+    labels.every(([key = '', value]) => {
+      const label = metadata.labels?.[key.replace(/^!/, '')];
+      if (value !== undefined) return label !== undefined && value.split(',').includes(label);
+      return key.startsWith('!') === (label === undefined);
+    }) && fields.every(([key = '', value]) => metadata[key.replace(/^metadata\./, '')] === value);
 }
 
 function shaper(request: IncomingMessage): (object: Stored) => Stored {
