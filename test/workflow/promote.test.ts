@@ -5,10 +5,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { ROOT } from '../../local/defaults';
+import { SILENT_LOGGER } from '../../kubernetes/logger';
+import { Telemetry } from '../../telemetry/telemetry';
+import { observeWorker } from '../../workers/observability';
 import { bundleWorkflows } from '../../workers/product';
-import { deploymentOptions } from '../../workers/versioning';
+import { currentBuildId, deploymentOptions, promote, type WorkerVersion } from '../../workers/versioning';
 import { useTemporal } from '../environment';
 import { certificateAuthority } from '../fakes/certificates';
 import { TemporalProxy } from '../security/temporal-proxy';
@@ -22,6 +25,8 @@ const API_KEY = 'promoters-key';
 let folder: string;
 let proxy: TemporalProxy;
 let gate: Server;
+let connection: NativeConnection;
+let bundle: WorkflowBundleWithSourceMap;
 const through: Socket[] = [];
 
 beforeAll(async () => {
@@ -34,11 +39,14 @@ beforeAll(async () => {
     target: useTemporal().address,
     apiKeys: new Set([API_KEY]),
   });
+  connection = await NativeConnection.connect({ address: useTemporal().address });
+  bundle = await bundleWorkflows();
 });
 afterAll(async () => {
   for (const socket of through) socket.destroy();
   await new Promise((resolve) => gate.close(resolve));
   await proxy.stop();
+  await connection.close();
   await rm(folder, { recursive: true });
 });
 
@@ -64,7 +72,21 @@ async function open(address: string): Promise<void> {
   await once(gate, 'listening');
 }
 
-function promote(variables: Readonly<Record<string, string>>, wait: string) {
+function workerOf(version: WorkerVersion): Promise<Worker> {
+  const { namespace } = useTemporal();
+  const { taskQueue } = version;
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowBundle: bundle,
+    // With none it would not ask for activities, as every worker of the product does.
+    activities: { rest: () => Promise.resolve() },
+    ...deploymentOptions(version),
+  });
+}
+
+function command(variables: Readonly<Record<string, string>>, wait: string) {
   const child = spawn(process.execPath, ['local/bootstrap.cjs', 'workers/promote.ts', '--wait', wait], {
     cwd: ROOT,
     env: {
@@ -86,30 +108,42 @@ it('waits for Temporal, then for a worker; gives it the work, and says so; done 
   const taskQueue = `promote-${randomUUID().slice(0, 8)}`;
   const address = await closedGate();
   const variables = { TEMPORAL_ADDRESS: address, KAITO_TASK_QUEUE: taskQueue, KAITO_BUILD_ID: 'next' };
-  const first = promote(variables, '60');
+  const first = command(variables, '60');
   await until('it says that it waits', () => first.said.err.includes(`Temporal at ${address} cannot be reached`));
   await open(address);
   await until('it shows its key', () => proxy.seenApiKeys.has(API_KEY));
   expect(first.said.out).toBe('');
 
-  const connection = await NativeConnection.connect({ address: useTemporal().address });
-  const version = { deploymentName: taskQueue, taskQueue, buildId: 'next' };
-  const worker = await Worker.create({
-    connection,
-    namespace: useTemporal().namespace,
-    taskQueue,
-    workflowBundle: await bundleWorkflows(),
-    ...deploymentOptions(version),
-  });
+  const worker = await workerOf({ deploymentName: taskQueue, taskQueue, buildId: 'next' });
   await worker.runUntil(async () => {
     const line = `deployment ${taskQueue}: version next gets the work`;
     expect(await first.ended).toMatchObject({ code: 0, out: `${line} (before: workers without version)\n` });
-    expect(await promote(variables, '30').ended).toMatchObject({ code: 0, out: `${line} (as before)\n` });
+    expect(await command(variables, '30').ended).toMatchObject({ code: 0, out: `${line} (as before)\n` });
   });
-  await connection.close();
 
-  const never = await promote({ ...variables, KAITO_BUILD_ID: 'never-there' }, '1').ended;
+  const never = await command({ ...variables, KAITO_BUILD_ID: 'never-there' }, '1').ended;
   expect(never).toMatchObject({ code: 1, out: '' });
   expect(never.err).toContain(`has no worker of version 'never-there' on task queue '${taskQueue}' after`);
   expect(JSON.stringify([first.said, never])).not.toContain(API_KEY);
 }, 120_000);
+
+it('does not keep a rollout waiting: a worker is ready before its version gets the work', async () => {
+  const server = { connection, namespace: useTemporal().namespace };
+  const taskQueue = `promote-${randomUUID().slice(0, 8)}`;
+  const [old, next] = ['old', 'next'].map((buildId) => ({ deploymentName: taskQueue, taskQueue, buildId })) as [
+    WorkerVersion,
+    WorkerVersion,
+  ];
+  const oldWorker = await workerOf(old);
+  await oldWorker.runUntil(async () => {
+    await promote(server, old, 30_000);
+    const worker = await workerOf(next);
+    const telemetry = Telemetry.open({ environment: {}, logger: SILENT_LOGGER, version: '1', roles: ['worker'] });
+    observeWorker(telemetry, worker, connection);
+    telemetry.started();
+    expect(await telemetry.health.ready()).toMatchObject({ ok: false });
+    await worker.runUntil(() => until('it is ready', async () => (await telemetry.health.ready()).ok));
+    expect(await currentBuildId(server, old)).toMatchObject({ buildId: 'old' });
+    await telemetry.close();
+  });
+}, 60_000);
