@@ -264,6 +264,8 @@ it('tells of Workspaces and machines what is so, also right after a restart', as
   for (const step of ['Plan', 'Machines', 'Workload', 'Serving']) {
     expect(attempts[`step="${step}",outcome="done",cause=""`]).toBeGreaterThanOrEqual(1);
   }
+  const durations = await metric(running.url, 'kaito_step_duration_seconds_count');
+  expect(durations['step="Machines"']).toBe(1);
   const lag = await metric(running.url, 'kaito_bridge_lag_seconds_count');
   expect(lag['reason="generation"']).toBeGreaterThanOrEqual(1);
 
