@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { toError } from '../api/to-error';
+import { completeForKubectl } from './completion/kubectl';
 import { EXIT_CODES, type ExitName } from './exit-codes';
 import { CliError, toldOf } from './failure';
 import type { Io } from './io';
@@ -54,7 +55,7 @@ function processIo(signal: AbortSignal): Io {
   };
 }
 
-/** The program: arguments and signals of the process. */
+/** The program: arguments and signals of the process, and the name it was called by. */
 export async function run(): Promise<void> {
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort(new Error(name)));
@@ -63,7 +64,9 @@ export async function run(): Promise<void> {
     if (error.code !== 'EPIPE') throw error;
     process.exit(EXIT_CODES.ok.code);
   });
-  process.exitCode = await main(process.argv.slice(2), processIo(interrupted.signal));
+  const [args, io] = [process.argv.slice(2), processIo(interrupted.signal)];
+  if (process.env['KAITO_INVOKED_AS'] === 'kubectl_complete-kaito') await completeForKubectl(args, io);
+  else process.exitCode = await main(args, io);
 }
 
 if (require.main === module) void run();

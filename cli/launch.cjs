@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command `kaito`, and `kubectl kaito` by the name kubectl-kaito: starts kaito.ts on Node 24. From a bare clone the packages are installed first.
+ * The command `kaito`, `kubectl kaito` by the name kubectl-kaito, and its completion by the name kubectl_complete-kaito: starts kaito.ts on Node 24.
+ * From a bare clone the packages are installed first.
  */
 'use strict';
 
@@ -12,10 +13,16 @@ const path = require('node:path');
 const OLDEST_NODE = [24, 9];
 const packages = path.join(path.dirname(__dirname), 'node_modules');
 
-if (path.basename(process.argv[1] ?? '').startsWith('kubectl-')) process.env.KAITO_INVOKED_AS = 'kubectl kaito';
+const COMPLETION = 'kubectl_complete-kaito';
+const invokedAs = path.basename(process.argv[1] ?? '');
+if (invokedAs.startsWith('kubectl-')) process.env.KAITO_INVOKED_AS = 'kubectl kaito';
+if (invokedAs === COMPLETION) process.env.KAITO_INVOKED_AS = COMPLETION;
 
 const shipped = path.join(packages, `node-${process.platform}-${process.arch}`, 'bin', 'node');
-if (!fs.existsSync(path.join(packages, 'tsx'))) {
+if (!fs.existsSync(path.join(packages, 'tsx')) && process.env.KAITO_INVOKED_AS === COMPLETION) {
+  // Nothing is installed because somebody pressed Tab; 1 tells kubectl that there is no answer.
+  process.stdout.write(':1\n');
+} else if (!fs.existsSync(path.join(packages, 'tsx'))) {
   process.argv.splice(2, 0, 'cli/kaito.ts');
   require('../local/bootstrap.cjs');
 } else if (isRecent()) {

@@ -19,6 +19,7 @@ Plan, follow, repair and ask Workspaces. From a clone: \`npm run kaito -- COMMAN
   without where the cluster has a record.
 - **For scripts**: \`-o json\` or \`-o yaml\`, and the exit codes below. Results go to standard output, everything else to standard error.
 - **Completion**: \`source <(kaito completion bash)\`, \`source <(kaito completion zsh)\`, or \`kaito completion fish | source\`.
+  After \`kubectl kaito\` kubectl's own completion asks the program \`kubectl_complete-kaito\`, which \`npm link\` puts on PATH, too (kubectl 1.26).
 
 ## Examples
 
