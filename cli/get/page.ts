@@ -21,11 +21,12 @@ export function workspacePage(summary: Summary, now: Date): string {
 function head(summary: Summary, now: Date): string {
   const { namespace, name, state, step, message, cause, remedy, attempt, nodes, instanceType, pricePerHour, workflow } =
     summary;
+  const since = summary.stepStartedTime === undefined ? '' : `, for ${age(summary.stepStartedTime, now)}`;
   const tried = attempt === undefined || attempt < 2 ? '' : `, attempt ${attempt}`;
   return pairs([
     ['Workspace', `${namespace}/${name}`],
     ['State', state],
-    ['Step', step === undefined ? 'none yet: is the bridge running?' : `${step}${tried}`],
+    ['Step', step === undefined ? 'none yet: is the bridge running?' : `${step}${tried}${since}`],
     ['Message', message],
     ['Cause', cause],
     ['What to do', remedy],

@@ -15,6 +15,8 @@ export interface Summary {
   readonly state: string;
   readonly message?: string;
   readonly step?: StepName;
+  /** When the step began, ISO time. */
+  readonly stepStartedTime?: string;
   readonly cause?: string;
   readonly remedy?: string;
   readonly attempt?: number;
@@ -62,6 +64,7 @@ export function summaryOf(workspace: Workspace): Summary {
     ...defined({
       message: step?.message ?? status.message,
       step: step?.name,
+      stepStartedTime: step?.startedTime,
       cause: step?.cause,
       remedy: step?.remedy,
       attempt: step?.attempt,

@@ -24,7 +24,7 @@ const TUNING = {
   tuning: { preset: { name: 'phi-4' }, method: 'lora', input: {}, output: {} },
   status: {
     state: 'Running',
-    step: { name: 'Training', message: 'step 50 of 200' },
+    step: { name: 'Training', message: 'step 50 of 200', startedTime: at(-3_660) },
     targetNodeCount: 1,
     instanceType: 'Standard_NC48ads_A100_v4',
     pricePerHour: '7.35',
@@ -102,7 +102,7 @@ test('the page of one tells its training, its failed attempts and its adapters',
    "
    Workspace  team/tune
    State      Running
-   Step       Training
+   Step       Training, for 1h1m
    Message    step 50 of 200
    ETA        14m
    Model      phi-4
