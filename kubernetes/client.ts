@@ -67,6 +67,8 @@ export interface WatchQuery extends Selection {
 
 export interface WatchOptions {
   readonly signal: AbortSignal;
+  /** Longest time, in milliseconds, until the answer begins: the server does that at once, whether or not there is something to tell. */
+  readonly answerTimeoutMs: number;
   /** Longest silence, in milliseconds, before the stream fails. */
   readonly inactivityTimeoutMs: number;
 }

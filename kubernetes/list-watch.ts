@@ -13,6 +13,8 @@ import { statusError } from './transport';
 export interface ListWatchTiming {
   /** Every so often the whole list is read again, in case the watch silently missed something. Default: 600,000, ±10 %. */
   readonly relistIntervalMs?: number;
+  /** A watch that isn't answered for so long is opened anew. Default: 30,000. */
+  readonly answerTimeoutMs?: number;
   /** A watch that shows nothing for so long, not even a bookmark (one a minute is usual), is opened anew. Default: 150,000. */
   readonly inactivityTimeoutMs?: number;
   /** After which the server is asked to end a watch; up to a quarter is added at random. Default: 240. */
@@ -77,8 +79,8 @@ class UnreadableLine extends Error {
  *
  * 1. The sink is brought up to date after whatever happened: a watch resumes from the last resource version that the sink has seen; where the
  *    server no longer knows that (410), or the line after it can't be read twice running, the complete list replaces everything.
- * 2. Silence is suspect: a watch without a line for `inactivityTimeoutMs` is opened anew, and every `relistIntervalMs` the complete list is read
- *    even if all seems well.
+ * 2. Silence is suspect: a watch without an answer for `answerTimeoutMs`, or a line for `inactivityTimeoutMs`, is opened anew, and every
+ *    `relistIntervalMs` the complete list is read even if all seems well.
  * 3. No failure ends it, and none makes it spin: attempts that fail in a row wait longer and longer, or as long as the server asks.
  * 4. After {@link stop} nothing is open and the sink is not called.
  */
@@ -222,7 +224,8 @@ export class ListWatch<T extends KubernetesObject> {
 
   /** Follows one watch to its end; `relist`: we ended it because a list is due. */
   async #watch(): Promise<'relist' | 'closed'> {
-    const { resource, metadataOnly = false, watchTimeoutSeconds = 240, inactivityTimeoutMs = 150_000 } = this.#options;
+    const { resource, metadataOnly = false, watchTimeoutSeconds = 240 } = this.#options;
+    const { answerTimeoutMs = 30_000, inactivityTimeoutMs = 150_000 } = this.#options;
     const relist = new AbortController();
     const timer = setTimeout(() => relist.abort(), Math.max(0, this.#relistAt - Date.now()));
     try {
@@ -234,7 +237,7 @@ export class ListWatch<T extends KubernetesObject> {
           timeoutSeconds: Math.round(watchTimeoutSeconds * (1 + Math.random() / 4)),
           metadataOnly,
         },
-        { signal: AbortSignal.any([this.#stop.signal, relist.signal]), inactivityTimeoutMs },
+        { signal: AbortSignal.any([this.#stop.signal, relist.signal]), answerTimeoutMs, inactivityTimeoutMs },
       );
       this.#counts.watches++;
       this.#state = 'watching';

@@ -20,7 +20,7 @@ import type {
 import { KubernetesError } from './errors';
 import type { KubernetesObject, Manifest } from './objects';
 import { RESOURCES, apiVersionOf, type ObjectName, type Resource } from './resources';
-import { toRequestError, type HttpRequest, type Transport } from './transport';
+import { toRequestError, type HttpRequest, type SendOptions, type Transport } from './transport';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
@@ -221,8 +221,11 @@ export class PooledClient implements KubernetesClient {
       idempotent: true,
       metadataOnly: metadataOnly ?? false,
     };
-    const { signal, inactivityTimeoutMs } = options;
-    const response = await this.#send(call, toHttp(call), signal, inactivityTimeoutMs);
+    const { signal, answerTimeoutMs, inactivityTimeoutMs } = options;
+    const response = await this.#send(call, toHttp(call), signal, {
+      silenceTimeoutMs: inactivityTimeoutMs,
+      headersTimeoutMs: answerTimeoutMs,
+    });
     return response.body;
   }
 
@@ -240,7 +243,7 @@ export class PooledClient implements KubernetesClient {
       query: { container, follow: true, tailLines },
       idempotent: true,
     };
-    const response = await this.#send(call, toHttp(call), signal, inactivityTimeoutMs);
+    const response = await this.#send(call, toHttp(call), signal, { silenceTimeoutMs: inactivityTimeoutMs });
     return response.body;
   }
 
@@ -343,14 +346,14 @@ export class PooledClient implements KubernetesClient {
     call: Call,
     request: HttpRequest,
     signal: AbortSignal,
-    streamTimeoutMs?: number,
+    stream?: Pick<SendOptions, 'silenceTimeoutMs' | 'headersTimeoutMs'>,
   ): Promise<Dispatcher.ResponseData> {
     const startedAt = performance.now();
     let code = 0;
     try {
       const response = await this.#transport.send(request, {
         signal,
-        ...(streamTimeoutMs !== undefined && { pool: 'stream', silenceTimeoutMs: streamTimeoutMs }),
+        ...(stream !== undefined && { pool: 'stream', ...stream }),
       });
       code = response.statusCode;
       return response;

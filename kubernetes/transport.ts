@@ -18,8 +18,10 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** `stream`: a connection of its own, so that watches never take those of requests. */
   readonly pool?: 'requests' | 'stream';
-  /** Longest silence before and within the body, in milliseconds. Default: none (the signal is the limit). */
+  /** Longest silence within the body, and before it where `headersTimeoutMs` does not say less, in milliseconds. Default: none (the signal is the limit). */
   readonly silenceTimeoutMs?: number;
+  /** Longest silence until the answer begins, in milliseconds. */
+  readonly headersTimeoutMs?: number;
 }
 
 /** How long credentials are used before the authenticator is asked again, in milliseconds. A 401 asks at once. */
@@ -94,7 +96,7 @@ export class Transport {
         ...(request.body !== undefined && { body: request.body }),
         signal,
         // The signal carries the deadline; undici's own default of five minutes would only hide which one fired.
-        headersTimeout: options.silenceTimeoutMs ?? 0,
+        headersTimeout: options.headersTimeoutMs ?? options.silenceTimeoutMs ?? 0,
         bodyTimeout: options.silenceTimeoutMs ?? 0,
       });
     } catch (error) {

@@ -74,6 +74,12 @@ export async function startApiProxy({ by, server: { port: toPort, ca }, tap }: A
       answer.pipe(told);
       return;
     }
+    if (write === undefined && failure !== undefined) {
+      // Of a watch the answer would not end.
+      answer.destroy();
+      refuse(told, failure.code);
+      return;
+    }
     const content = await buffer(answer);
     if (write !== undefined) {
       const done = { ...write, code: answer.statusCode ?? 0, answer: objectOf(content) };

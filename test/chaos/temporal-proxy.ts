@@ -92,6 +92,8 @@ export async function startTemporalProxy(toPort: number, tap: Tap): Promise<Temp
         other.destroy();
       });
     }
+    // Temporal ends connections that are five minutes old, in good order: what is under way ends, what is new takes a new one.
+    upstream.once('goaway', () => session.close());
     session.on('stream', (stream, asked) => {
       stream.on('error', () => undefined); // the one who asked went away
       pass(upstream, stream, asked).catch(() => stream.close(http2.constants.NGHTTP2_CANCEL));

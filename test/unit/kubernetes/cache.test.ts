@@ -207,6 +207,16 @@ describe('cache', () => {
     expect(cache.metrics).toMatchObject({ relists: 0, gone: 0 });
   });
 
+  test('opens a watch anew that is not answered', async () => {
+    create('a');
+    cluster.server.addFault({ verb: 'watch', does: 'hang' });
+    const cache = start({ answerTimeoutMs: 300 });
+    await watching(cache);
+    change('a', '1');
+    await expectSame(cache);
+    expect(cache.metrics).toMatchObject({ errors: 1, relists: 0 });
+  });
+
   test('a relist repairs what a watch that seemed well has missed', async () => {
     create('a');
     create('b');
