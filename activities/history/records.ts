@@ -2,6 +2,7 @@
  * The records of lives that ended: one ConfigMap in each namespace that had a Workspace. It outlives Workspaces and Temporal's retention, is read by
  * whoever may read the namespace's ConfigMaps, and goes with the namespace.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LifeRecord } from '../../api/history';
 import type { WorkspaceRef } from '../../api/workflow';
 import type { KubernetesClient } from '../../kubernetes/client';
@@ -14,6 +15,9 @@ export const HISTORY_CONFIG_MAP = 'kaito-history';
 
 /** Lives that are kept in a namespace; the ones that ended first make room. */
 const MOST_LIVES = 100;
+
+/** Each write sends and merges the whole of what is kept: when many lives end at once, their records go together. */
+const PAUSE_MS = 1_000;
 
 /** What is kept of a namespace's Workspaces. */
 export interface Records {
@@ -34,7 +38,7 @@ export async function readRecords(
   return { records: records.filter((one) => name === undefined || one.name === name), unreadable };
 }
 
-/** Writes records; those of one namespace that come while a write is under way go together with the next. */
+/** Writes records: the first of a namespace at once; those that come while it is written, or within a second after, go together. */
 export class RecordKeeper {
   readonly #client: Pick<KubernetesClient, 'get' | 'create' | 'patch'>;
   readonly #waiting = new Map<string, { readonly records: LifeRecord[]; readonly written: Promise<void> }>();
@@ -54,16 +58,18 @@ export class RecordKeeper {
     }
     const records = [record];
     const before = this.#writing.get(namespace) ?? Promise.resolve();
-    const written = before
-      .catch(() => undefined) // its own callers were told
-      .then(() => {
-        this.#waiting.delete(namespace);
-        this.#writing.set(namespace, written);
-        return this.#write(namespace, records);
-      })
-      .finally(() => {
-        if (this.#writing.get(namespace) === written) this.#writing.delete(namespace);
-      });
+    const written = before.then(() => {
+      this.#waiting.delete(namespace);
+      const writing = this.#write(namespace, records);
+      const rested = writing
+        .catch(() => undefined) // its own callers are told
+        .then(() => delay(PAUSE_MS, undefined, { ref: false }))
+        .then(() => {
+          if (this.#writing.get(namespace) === rested) this.#writing.delete(namespace);
+        });
+      this.#writing.set(namespace, rested);
+      return writing;
+    });
     this.#waiting.set(namespace, { records, written });
     return written;
   }

@@ -112,6 +112,16 @@ describe('records', () => {
     expect((await kept()).every(({ logs }) => logs.length === 1)).toBe(true);
   });
 
+  it('of lives that end soon after each other are written together', async () => {
+    const keeper = new RecordKeeper(cluster.client);
+    await keeper.keep(life(0));
+    const first = keeper.keep(life(1));
+    await kept(); // by now it would have been written
+    await Promise.all([first, keeper.keep(life(2))]);
+    expect((await kept()).map(({ uid }) => uid)).toEqual(['uid-0', 'uid-1', 'uid-2']);
+    expect(cluster.server.requestsOf('patch')).toHaveLength(1);
+  });
+
   it('have the logs of all workflows of a life', async () => {
     const keeper = new RecordKeeper(cluster.client);
     for (const run of ['run-1', 'run-2', 'run-2']) await keeper.keep(life(1, run));
