@@ -9,7 +9,7 @@ import type { LookReason, WorkspaceRef } from '../api/workflow';
 import type { World } from '../activities/observe/world';
 import { Cache } from '../kubernetes/cache';
 import type { KubernetesClient } from '../kubernetes/client';
-import { isNotFound } from '../kubernetes/errors';
+import { isConflict, isNotFound } from '../kubernetes/errors';
 import { EventRecorder } from '../kubernetes/events';
 import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
@@ -89,9 +89,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   async function sync(ref: WorkspaceRef, since: number): Promise<void> {
     const workspace = world.workspace(ref);
     if (workspace === undefined) return;
-    if (workspace.metadata.deletionTimestamp === undefined) await addFinalizer(workspace);
-
     const key = keyOf(ref);
+    if (workspace.metadata.deletionTimestamp === undefined && !(await hasFinalizer(workspace))) {
+      changedAt.set(key, since);
+      return;
+    }
+
     const config = configOf(workspace);
     const found = whyLook(workspace, {
       owned: world.owned(ref),
@@ -167,17 +170,21 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     return now?.metadata.uid === metadata.uid && now.metadata.resourceVersion === metadata.resourceVersion;
   }
 
-  /** The finalizer comes before the workflow: from then on the Workspace can't go without being released. */
-  async function addFinalizer({ metadata }: Workspace): Promise<void> {
+  /**
+   * The finalizer comes before the workflow: from then on the Workspace can't go without being released. False: another bridge or a user was
+   * quicker, and the watch brings what they wrote.
+   */
+  async function hasFinalizer({ metadata }: Workspace): Promise<boolean> {
     const { finalizers = [], resourceVersion } = metadata;
-    if (finalizers.includes(FINALIZER)) return;
+    if (finalizers.includes(FINALIZER)) return true;
     try {
       await client.patch(RESOURCES.workspaces, metadata, {
         metadata: { resourceVersion, finalizers: [...finalizers, FINALIZER] },
       });
+      return true;
     } catch (error) {
-      // A conflict brings the key back, with the Workspace as it is then.
-      if (!isNotFound(error)) throw error;
+      if (isConflict(error) || isNotFound(error)) return false;
+      throw error;
     }
   }
 

@@ -97,6 +97,17 @@ describe('bridge', () => {
     expect(atStart).toEqual([[FINALIZER]]);
   });
 
+  test('leaves a Workspace that another was quicker to change until the watch brings it', async () => {
+    await start();
+    cluster.server.addFault({ verb: 'patch', does: { status: 409 } });
+    create('a');
+    create('witness');
+    await looked('witness generation 1');
+    update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { x: '1' } } }));
+    await looked('witness generation 1', 'a generation 1');
+    expect(cluster.server.requestsOf('patch')).toHaveLength(3);
+  });
+
   test('tells each generation once, however often the Workspace changes otherwise', async () => {
     await start();
     create('a');
