@@ -28,6 +28,8 @@ FROM ${NODE_IMAGE}
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
+COPY --from=build /app/presets/runtime/sbom/debian /usr/share/sbom/list-debian
+RUN sh /usr/share/sbom/list-debian > /usr/share/sbom/debian.spdx.json
 WORKDIR /app
 COPY --from=packages /app/ ./
 COPY --from=build /app/dist/ ./dist/

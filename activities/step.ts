@@ -31,8 +31,8 @@ export class SupersededError extends Error {
 export interface StepContext {
   /** Aborts when the step is to stop, for whatever reason. */
   readonly signal: AbortSignal;
-  /** Says what the step waits for: heartbeat, and so pending activity in the Temporal UI. */
-  readonly progress: (message: string) => void;
+  /** Says what the step waits for: heartbeat, and so pending activity in the Temporal UI; and how long it does, for who tells the status. */
+  readonly progress: (message: string, deadline?: Date) => void;
   /** Writes the Workspace's status for this step, if it changed. */
   readonly tell: (workspace: Workspace, situation: Told) => Promise<WorkspaceStatus>;
   /** Tells now (`lazily`: only if it takes a while), and again when the owned objects change, until stopped. */

@@ -65,6 +65,7 @@ const stepSchema = object(
     message: message('What it waits for, or why it failed.').optional(),
     attempt: int32({ description: 'Number of the attempt, from 1.' }).optional(),
     startedTime: time({ description: 'When the step began.' }).optional(),
+    deadlineTime: time({ description: 'When it gives up what it waits for now, and acts.' }).optional(),
     nextTryTime: time({ description: 'When it is tried again.' }).optional(),
     cause: cause.optional(),
     remedy: message('What to do about it.').optional(),

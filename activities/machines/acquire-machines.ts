@@ -32,6 +32,8 @@ export function createProviders(deps: Dependencies): Providers {
   };
 }
 
+const DEADLINE_NEWS_MS = 30_000;
+
 export interface CandidateInput extends StepInput {
   readonly plan: Plan;
   readonly candidate: Candidate;
@@ -53,12 +55,14 @@ export function createAcquireMachines(
       let attempts = furtherAttempts(facts.attempts, deps.status.latest(workspace).status?.attempts ?? []);
       const before = attempts;
       let progress: string | undefined;
+      let deadline: Date | undefined;
       const told = () => ({
         plan,
         targetNodeCount: candidate.nodeCount,
         instanceType: candidate.instanceType,
         message: progress === undefined ? acquiring(candidate) : `${acquiring(candidate)}: ${progress}`,
         facts: { ...facts, attempts },
+        ...(deadline !== undefined && { deadline }),
       });
       const failed = ({ variant, failure, nextAction }: Partial<FailedVariant> & Pick<FailedVariant, 'failure'>) => {
         const { code, operationID, correlationID } = failure.cloud ?? {};
@@ -86,10 +90,11 @@ export function createAcquireMachines(
             { workspace, candidate, diskGiB: plan.diskGiB },
             {
               ...context,
-              progress(message) {
-                context.progress(message);
-                if (message === progress) return;
+              progress(message, until) {
+                context.progress(message, until);
+                if (message === progress && !hasMoved(deadline, until)) return;
                 progress = message;
+                deadline = until;
                 telling.again();
               },
               failed(attempt) {
@@ -130,6 +135,12 @@ export function createAcquireMachines(
     },
     { kind: 'superseded' },
   );
+}
+
+/** Deadlines that follow heartbeats move a little with each of them, which is no news. */
+function hasMoved(before: Date | undefined, now: Date | undefined): boolean {
+  if (before === undefined || now === undefined) return before !== now;
+  return Math.abs(now.getTime() - before.getTime()) >= DEADLINE_NEWS_MS;
 }
 
 /** What comes after a size that could not be had. */

@@ -26,6 +26,8 @@ export interface Situation {
   readonly step: StepName;
   /** What the step waits for, in one line. */
   readonly message: string;
+  /** When the step gives up waiting for that; left out where nothing is overdue ever. */
+  readonly deadline?: Date;
   readonly now: Date;
   /** Generation that was judged; the Workspace's own unless an older one is still being worked on. */
   readonly generation: number;
@@ -82,6 +84,8 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
         previous.step?.name === step && previous.step.startedTime !== undefined
           ? previous.step.startedTime
           : now.toISOString(),
+      ...(situation.deadline !== undefined &&
+        failure === undefined && { deadlineTime: situation.deadline.toISOString() }),
       ...(trouble !== undefined && { cause: trouble.cause, remedy: remedyOf(trouble) }),
       ...(failure !== undefined && { attempt: failure.attempt }),
       ...(failure?.nextTryTime !== undefined && { nextTryTime: failure.nextTryTime }),

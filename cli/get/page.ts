@@ -31,12 +31,20 @@ function head(summary: Summary, now: Date): string {
     ['Cause', cause],
     ['What to do', remedy],
     ['ETA', eta(summary, now)],
+    ['Gives up', deadline(summary, now)],
     ['Model', summary.preset ?? 'own template'],
     ['Nodes', `${nodes.ready} ready of ${nodes.target ?? 'a number not known yet'}, ${instanceType ?? 'own nodes'}`],
     ['Cost', pricePerHour === undefined ? undefined : `$${pricePerHour} an hour`],
     ['Age', age(summary.createdTime, now)],
     ['Workflow', workflow?.url ?? workflow?.id],
   ]);
+}
+
+/** When a machine that does not come is given up, and the next size tried. */
+function deadline({ deadlineTime }: Summary, now: Date): string | undefined {
+  if (deadlineTime === undefined) return undefined;
+  const left = Date.parse(deadlineTime) - now.getTime();
+  return left <= 0 ? 'now' : `in ${duration(left)}, at ${deadlineTime}`;
 }
 
 function machines({ machines: all }: Summary): string {

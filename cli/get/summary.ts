@@ -17,6 +17,8 @@ export interface Summary {
   readonly step?: StepName;
   /** When the step began, ISO time. */
   readonly stepStartedTime?: string;
+  /** When the step gives up what it waits for, ISO time. */
+  readonly deadlineTime?: string;
   readonly cause?: string;
   readonly remedy?: string;
   readonly attempt?: number;
@@ -65,6 +67,7 @@ export function summaryOf(workspace: Workspace): Summary {
       message: step?.message ?? status.message,
       step: step?.name,
       stepStartedTime: step?.startedTime,
+      deadlineTime: step?.deadlineTime,
       cause: step?.cause,
       remedy: step?.remedy,
       attempt: step?.attempt,

@@ -101,7 +101,8 @@ async function productKey(): Promise<string> {
   const ignored = await readFile(path.join(ROOT, '.dockerignore'), 'utf8');
   const taken = ignored.split('\n').flatMap((line) => (line.startsWith('!') ? [path.join(ROOT, line.slice(1))] : []));
   const below = await Promise.all(taken.map(filesBelowOrSelf));
-  const files = below.flat().filter((file) => !file.startsWith(path.join(ROOT, 'presets', 'runtime') + path.sep));
+  const runtime = path.join(ROOT, 'presets', 'runtime') + path.sep;
+  const files = [...new Set(below.flat())].filter((file) => !file.startsWith(runtime) || taken.includes(file));
   const own = ['Dockerfile', '.dockerignore'].map((name) => path.join(ROOT, name));
   return keyOf({ texts: [RECIPE, NPM, NODE, process.arch], root: ROOT, files: [...own, ...files] });
 }

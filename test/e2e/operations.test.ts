@@ -1,10 +1,13 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { Workspace } from '../../api/workspace';
+import { findCondition } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import { condition, inference, isReady, NODE_CLASSES, textWith, useStage } from './support';
 
 /** What Temporal buys the user: cancel, retry, query, terminate, and processes side by side. */
 const stage = useStage('operations', { KAITO_NODE_CLASS_NAMES_ALLOWED: 'operations-slow' });
+/** KAITO_DEADLINE_REGISTERED, where it is not set. */
+const REGISTERED_WITHIN_MS = 15 * 60_000;
 
 beforeAll(async () => {
   await stage().create(NODE_CLASSES, { metadata: { name: 'operations-slow' }, spec: { nodeRegistrationDelay: '1h' } });
@@ -33,11 +36,13 @@ const isCancelled = ({ status }: Workspace): boolean =>
 describe('cancel', () => {
   it('releases the machines that are on their way, and rests until a retry is asked for', async () => {
     const ref = await apply({ annotations: { 'kaito.sh/node-class-name': 'operations-slow' } });
-    await stage().workspaceWhen(
+    const waiting = await stage().workspaceWhen(
       ref,
-      'waits for its machine',
-      ({ status }) => status.machines?.[0]?.phase === 'Launched',
+      'waits for its machine, and says how long',
+      ({ status }) => status.machines?.[0]?.phase === 'Launched' && status.step?.deadlineTime !== undefined,
     );
+    const launched = findCondition(stage().onlyClaim(ref.namespace), 'Launched')?.lastTransitionTime ?? '';
+    expect(Date.parse(waiting.status.step?.deadlineTime ?? '')).toBe(Date.parse(launched) + REGISTERED_WITHIN_MS);
 
     await stage().workflow(ref).cancel();
     const cancelled = await stage().workspaceWhen(ref, 'is Cancelled', isCancelled);

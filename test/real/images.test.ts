@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { dependencies } from '../../package.json';
 import { ROOT } from '../../local/defaults';
-import { buildImages, type BuiltImage, type Images } from '../../local/images';
+import { buildImages, buildProductImages, type BuiltImage, type Images, type ProductImages } from '../../local/images';
 
 /** What the images say that they are made of; read from their layouts, so that nothing has to run. */
 const exec = promisify(execFile);
 const DEBIAN_LIST = 'usr/share/sbom/debian.spdx.json';
+const NPM_LIST = 'app/sbom.spdx.json';
 const PYTHON_LIST = 'usr/share/sbom/python.spdx.json';
 
 interface Spdx {
@@ -17,8 +19,11 @@ interface Spdx {
 }
 
 let images: Images;
+let own: ProductImages;
 beforeAll(async () => {
-  images = await buildImages((line) => process.stderr.write(`${line}\n`));
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  images = await buildImages(log);
+  own = await buildProductImages(log);
 }, 30 * 60_000);
 
 async function blob<T>({ layout }: BuiltImage, digest: string): Promise<T> {
@@ -59,6 +64,13 @@ it.each(['runtime', 'tools'] as const)('the %s image lists its Debian packages',
   expect(names).toEqual(
     expect.arrayContaining(['base-files', 'ca-certificates', 'curl', 'libc6', 'libnuma1', 'python3']),
   );
+});
+
+it('the product’s image lists its Debian packages, and the npm packages of package.json', async () => {
+  const debian = [...(await listIn(own.product, DEBIAN_LIST)).keys()];
+  expect(debian).toEqual(expect.arrayContaining(['base-files', 'ca-certificates', 'libc6']));
+  const npm = await listIn(own.product, NPM_LIST);
+  expect(Object.entries(dependencies).filter(([name, version]) => npm.get(name) !== version)).toEqual([]);
 });
 
 it('the runtime image runs as a user that is not root', async () => {

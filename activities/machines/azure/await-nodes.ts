@@ -44,7 +44,7 @@ export async function awaitNodes(
       if (nodes.length < nodeCount) {
         registeredMs = undefined;
         const message = `${nodes.length} of ${nodeCount} nodes of agent pool ${name} have registered`;
-        context.progress(message);
+        context.progress(message, new Date(startedMs + deadlines.registeredMs));
         return atMs - startedMs >= deadlines.registeredMs ? unregistered(message, deadlines.registeredMs) : undefined;
       }
       registeredMs ??= atMs;
@@ -53,7 +53,6 @@ export async function awaitNodes(
       if (waiting === undefined) return 'usable';
       const { node, life } = waiting;
       const usable = lives.filter(({ life: { phase } }) => phase === 'Ready').length;
-      context.progress(`${usable} of ${nodeCount} machines usable; ${life.message ?? life.phase}`);
       if (life.phase === 'NotReady' && isWidespread(all)) {
         // Nodes come back one by one: the last of them has its time from then on.
         widespreadMs = atMs;
@@ -62,6 +61,8 @@ export async function awaitNodes(
       }
       const notReadyMs = life.phase === 'NotReady' ? notReadySince(node, registeredMs, new Date(atMs)) : 0;
       const sinceMs = Math.max(registeredMs, widespreadMs, notReadyMs);
+      const waitsFor = `${usable} of ${nodeCount} machines usable; ${life.message ?? life.phase}`;
+      context.progress(waitsFor, new Date(sinceMs + deadlines.gpusMs));
       return atMs - sinceMs >= deadlines.gpusMs
         ? {
             ...unusable(name, life.message ?? life.phase, life.phase === 'Initialized', deadlines.gpusMs),

@@ -21,13 +21,14 @@ export interface PoolWait {
   readonly isSpot: boolean;
   readonly startedMs: number;
   readonly signal: AbortSignal;
-  readonly progress: (message: string) => void;
+  readonly progress: (message: string, deadline?: Date) => void;
 }
 
 export async function awaitPool(deps: AzureDependencies, waiting: PoolWait): Promise<PoolEnd> {
   const { arm, configuration, now } = deps;
   const { name, isSpot, startedMs, signal, progress } = waiting;
   const asked = `create agent pool ${name}`;
+  const deadline = new Date(startedMs + configuration.deadlines.poolMs);
   let accepted: Accepted | undefined = waiting.accepted;
   let report: ErrorReport | undefined;
   // What has just been asked for is not there at once.
@@ -37,7 +38,7 @@ export async function awaitPool(deps: AzureDependencies, waiting: PoolWait): Pro
     const state = accepted && (await arm.operation(asked, accepted, signal));
     if (state?.kind === 'running') {
       pauseMs = Math.max(configuration.pollMs, state.retryAfterMs ?? 0);
-      progress(`agent pool ${name} is being created`);
+      progress(`agent pool ${name} is being created`, deadline);
     } else {
       if (state?.kind === 'failed') report = state.report;
       accepted = undefined;
@@ -50,10 +51,13 @@ export async function awaitPool(deps: AzureDependencies, waiting: PoolWait): Pro
           return { kind: 'failed', verdict: judge(report ?? reportOfPool(asked, pool), { isSpot }) };
         case 'deleting':
         case 'working':
-          progress(`agent pool ${name} is ${pool.provisioningState ?? 'in a state that Azure does not tell'}`);
+          progress(
+            `agent pool ${name} is ${pool.provisioningState ?? 'in a state that Azure does not tell'}`,
+            deadline,
+          );
       }
     }
-    if (now().getTime() - startedMs >= configuration.deadlines.poolMs) {
+    if (now() >= deadline) {
       return { kind: 'failed', verdict: late(name, configuration.deadlines.poolMs, waiting.accepted.operationId) };
     }
     await wait(pauseMs, signal);

@@ -14,7 +14,7 @@ import type { Dependencies } from '../../dependencies';
 import type { StepContext } from '../../step';
 import { ownerOf, type Acquisition, type MachineClaim, type Machines, type Owner } from '../provider';
 import { adoptKaitoClaims, tellOfKaitoPool } from './adopt-kaito';
-import { failureOfVanished, overdue } from './life';
+import { deadlineOf, failureOfVanished, overdue } from './life';
 import { instanceTypeOf, observeNodeClaims } from './observe';
 import { createSweeping } from './sweep-claims';
 
@@ -140,6 +140,7 @@ async function waitUntilUsable(
     () => {
       const { nodeClaims, nodeNamed } = world.owned(ref);
       const waiting: string[] = [];
+      const untilMs: number[] = [];
       for (const machine of bought) {
         const before = lastSeen.get(machine.uid);
         const claim = nodeClaims.find(({ metadata }) => metadata.uid === machine.uid);
@@ -159,13 +160,16 @@ async function waitUntilUsable(
           return { kind: 'failed', failure: failureOfVanished(before ?? claim), machine };
         }
         const node = nodeNamed(claim.status?.nodeName ?? '');
-        const failure = overdue({ claim, node, seenSinceMs }, state, deadlines, now());
+        const seen = { claim, node, seenSinceMs };
+        const failure = overdue(seen, state, deadlines, now());
         if (failure !== undefined) return { kind: 'failed', failure, machine };
+        untilMs.push(deadlineOf(seen, state.phase, deadlines, now()).atMs);
         waiting.push(`${machine.name}: ${state.message ?? state.phase}`);
       }
       if (waiting.length === 0) return { kind: 'usable' };
       const usable = bought.length - waiting.length;
-      context.progress(`${usable} of ${candidate.nodeCount} machines usable; ${waiting[0]}`);
+      const deadline = untilMs.length === 0 ? undefined : new Date(Math.min(...untilMs));
+      context.progress(`${usable} of ${candidate.nodeCount} machines usable; ${waiting[0]}`, deadline);
       return undefined;
     },
     { signal: context.signal, recheckMs: RECHECK_MS },

@@ -50,20 +50,30 @@ export function notReadySince(node: Node | undefined, seenSinceMs: number, now: 
   return Math.min(seenSinceMs, now.getTime() - (Date.parse(lastHeartbeatTime) - changedMs));
 }
 
+/** A claim in its phase, and since when this process has seen it there. */
+interface ClaimInPhase {
+  readonly claim: NodeClaim;
+  readonly node: Node | undefined;
+  readonly seenSinceMs: number;
+}
+
+interface PhaseDeadline {
+  /** What the claim has to be by then. */
+  readonly what: string;
+  readonly atMs: number;
+  readonly allowedMs: number;
+}
+
 /**
- * The failure, once the claim has been in its phase for longer than it may. Times are the objects' own, so a restart does not lengthen them;
- * only for GPUs that are missing there is no such time, and `seenSinceMs` says since when that has been seen.
+ * When the claim has been in its phase for longer than it may. Times are the objects' own, so a restart does not lengthen them; only for GPUs that are
+ * missing there is no such time, and `seenSinceMs` says since when that has been seen.
  */
-export function overdue(
-  {
-    claim,
-    node,
-    seenSinceMs,
-  }: { readonly claim: NodeClaim; readonly node: Node | undefined; readonly seenSinceMs: number },
-  { phase, message = '' }: Pick<MachineStatus, 'phase' | 'message'>,
+export function deadlineOf(
+  { claim, node, seenSinceMs }: ClaimInPhase,
+  phase: MachineStatus['phase'],
   deadlines: MachineDeadlines,
   now: Date,
-): Failure | undefined {
+): PhaseDeadline {
   const since = (condition: string): number =>
     Date.parse(findCondition(claim, condition)?.lastTransitionTime ?? claim.metadata.creationTimestamp);
   const [what, startedMs, allowedMs] = ((): readonly [string, number, number] => {
@@ -83,8 +93,19 @@ export function overdue(
         return ['launched', Date.parse(claim.metadata.creationTimestamp), deadlines.launchedMs];
     }
   })();
-  if (now.getTime() - startedMs < allowedMs) return undefined;
+  return { what, atMs: startedMs + allowedMs, allowedMs };
+}
+
+/** The failure, once the claim has been in its phase for longer than it may. */
+export function overdue(
+  seen: ClaimInPhase,
+  { phase, message = '' }: Pick<MachineStatus, 'phase' | 'message'>,
+  deadlines: MachineDeadlines,
+  now: Date,
+): Failure | undefined {
+  const { what, atMs, allowedMs } = deadlineOf(seen, phase, deadlines, now);
+  if (now.getTime() < atMs) return undefined;
   const cause = what === 'launched' ? classify(message, 'NotReadyInTime') : 'NotReadyInTime';
   const seconds = Math.round(allowedMs / 1_000);
-  return { cause, message: `NodeClaim ${claim.metadata.name} was not ${what} within ${seconds} s: ${message}` };
+  return { cause, message: `NodeClaim ${seen.claim.metadata.name} was not ${what} within ${seconds} s: ${message}` };
 }

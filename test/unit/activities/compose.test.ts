@@ -48,6 +48,13 @@ test('the state is Pending before the first time it serves, and NotReady after i
   expect(compose(workspace({ status: ready }), { observation: waiting }).state).toBe('NotReady');
 });
 
+test('a step says how long it waits, and a failure does not wait', () => {
+  const deadline = new Date('2026-01-01T00:15:00Z');
+  expect(compose(workspace(), { step: 'Machines', deadline }).step?.deadlineTime).toBe(deadline.toISOString());
+  const failure = { cause: 'Capacity', message: 'none left', attempt: 1 } as const;
+  expect(compose(workspace(), { step: 'Machines', deadline, failure }).step).not.toHaveProperty('deadlineTime');
+});
+
 test('a failure names cause, attempt, next try and remedy', () => {
   const status = compose(workspace(), {
     step: 'Plan',

@@ -142,6 +142,15 @@ test('the page of one tells its training, its failed attempts and its adapters',
   `);
 });
 
+test.each([
+  [90, 'in 90s, at 2026-'],
+  [-1, 'now'],
+])('says when a machine that does not come is given up: %i s', (seconds, words) => {
+  const { status } = SERVING;
+  const waiting = { ...SERVING, status: { ...status, step: { name: 'Machines', deadlineTime: at(seconds) } } };
+  expect(workspacePage(summaryOf(waiting as Workspace), NOW)).toContain(`Gives up   ${words}`);
+});
+
 test('what was expected to be over is said to come at any moment, and a try that is due is none to come', () => {
   const later = new Date(NOW.getTime() + 3_600_000);
   const rows = workspaceTable([TUNING, SERVING].map(summaryOf), { now: later, wide: false, withNamespace: false });
