@@ -39,14 +39,17 @@ export interface Bridge {
   stop(): Promise<void>;
 }
 
-/** An unchanged difference is told again after this long: a signal may have been lost with a terminated run. */
+/** An unchanged difference is told again after this long, and then ever more rarely: a signal may have been lost with a terminated run. */
 const TELL_AGAIN_MS = 30_000;
+const MOST_TELL_AGAIN_MS = 600_000;
 /** A difference between objects and status must last this long: the two are watched separately, and one may be ahead. */
 const SETTLE_MS = 300;
 
 interface Told {
   readonly fingerprint: string;
   readonly at: number;
+  /** How long it is not told again. */
+  readonly restMs: number;
 }
 
 /** Starts the bridge; the world's caches must be synced. */
@@ -114,12 +117,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       return;
     }
     const before = told.get(key);
-    if (before?.fingerprint === why.fingerprint && (why.reason === 'references' || now() - before.at < TELL_AGAIN_MS)) {
-      return;
-    }
-    if (before?.fingerprint === why.fingerprint && !(await isUpToDate(workspace))) return;
+    const isTold = before?.fingerprint === why.fingerprint;
+    if (isTold && (why.reason === 'references' || now() - before.at < before.restMs)) return;
+    if (isTold && !(await isUpToDate(workspace))) return;
     // On record before it is sent, so that a resync meanwhile does not send it too; off the record if it can't be sent.
-    told.set(key, { fingerprint: why.fingerprint, at: now() });
+    const restMs = isTold ? Math.min(2 * before.restMs, MOST_TELL_AGAIN_MS) : TELL_AGAIN_MS;
+    told.set(key, { fingerprint: why.fingerprint, at: now(), restMs });
     try {
       await look(workspace, why.reason, since);
     } catch (error) {

@@ -77,6 +77,8 @@ export interface Deletion {
   readonly wallSeconds: number;
   readonly perSecond: number;
   readonly cpuSeconds: Readonly<Record<string, number>>;
+  readonly requests: { readonly worker: Requests; readonly bridge: Requests };
+  readonly apiServer: readonly (Served & { readonly sort: string })[];
   /** Until the garbage collector removed Services and ControllerRevisions, too. */
   readonly nothingLeftSeconds: number;
 }
@@ -96,10 +98,7 @@ export async function measureBurst(rig: Rig, names: readonly string[], signal: A
   const endedAt = performance.now();
   const [cpuAfter, requestsAfter] = [await rig.usages(), await rig.requests()];
 
-  const requests = {
-    worker: difference(requestsBefore.worker, requestsAfter.worker),
-    bridge: difference(requestsBefore.bridge, requestsAfter.bridge),
-  };
+  const requests = between(requestsBefore, requestsAfter);
   const apiServer = servedBetween(servedBefore, await rig.served());
   const events = await eventCounts(rig.temporal, names);
   return {
@@ -179,16 +178,22 @@ export async function measureRest(rig: Rig, workspaces: number, seconds: number,
 
 /** All deleted at once; ends when nothing is left. */
 export async function measureDeletion(rig: Rig, names: readonly string[], signal: AbortSignal): Promise<Deletion> {
-  const before = await rig.usages();
+  const servedBefore = await rig.served();
+  const [before, requestsBefore] = [await rig.usages(), await rig.requests()];
   const startedAt = performance.now();
   await Promise.all([remove(rig, names), untilGone(rig, signal)]);
   const wallSeconds = (performance.now() - startedAt) / 1_000;
-  const cpuSeconds = cpuBetween(before, await rig.usages());
+  const [after, requestsAfter] = [await rig.usages(), await rig.requests()];
+  const cpuSeconds = cpuBetween(before, after);
+  const requests = between(requestsBefore, requestsAfter);
+  const apiServer = servedBetween(servedBefore, await rig.served());
   await untilNothingIsLeft(rig, signal);
   return {
     wallSeconds,
     perSecond: names.length / wallSeconds,
     cpuSeconds,
+    requests,
+    apiServer,
     nothingLeftSeconds: (performance.now() - startedAt) / 1_000,
   };
 }
@@ -266,6 +271,12 @@ async function latencies(rig: Rig, names: readonly string[]): Promise<Latencies>
     // Each Workspace of the benchmark has one machine, so the last answers are theirs.
     ...(answers === undefined ? {} : { provisioner: spread(answers.slice(-names.length)) }),
   };
+}
+
+type RequestsByRole = Readonly<Record<'worker' | 'bridge', Requests>>;
+
+function between(before: RequestsByRole, after: RequestsByRole): RequestsByRole {
+  return { worker: difference(before.worker, after.worker), bridge: difference(before.bridge, after.bridge) };
 }
 
 /** Watches are left out: they are opened once, however many Workspaces there are. */

@@ -63,9 +63,15 @@ export function report(results: Results): string {
       ...activityRows(results),
     ]),
     '',
-    ...table([['API requests per Workspace', 'worker', 'bridge'], ...requestRows(results)]),
-    '',
-    ...table([['API server, all clients (most time)', 'per Workspace', 'mean', 'in all'], ...servedRows(results)]),
+    ...(['burst', 'deletion'] as const).flatMap((phase) => [
+      ...table([[`API requests per Workspace, ${phase}`, 'worker', 'bridge'], ...requestRows(results, phase)]),
+      '',
+      ...table([
+        [`API server, all clients, ${phase} (most time)`, 'per Workspace', 'mean', 'in all'],
+        ...servedRows(results, phase),
+      ]),
+      '',
+    ]),
   ].join('\n');
 }
 
@@ -190,14 +196,17 @@ function activityRows({ burst }: Results): readonly (readonly string[])[] {
   ]);
 }
 
-function requestRows({ burst: { requests }, workspaces }: Results): readonly (readonly string[])[] {
+type Phase = 'burst' | 'deletion';
+
+function requestRows({ workspaces, ...results }: Results, phase: Phase): readonly (readonly string[])[] {
+  const { requests } = results[phase];
   const kinds = [...new Set([...Object.keys(requests.worker), ...Object.keys(requests.bridge)])].sort();
   const per = (count = 0): string => (count === 0 ? '' : (count / workspaces).toFixed(2));
   return kinds.map((kind) => [kind, per(requests.worker[kind]), per(requests.bridge[kind])]);
 }
 
-function servedRows({ burst: { apiServer }, workspaces }: Results): readonly (readonly string[])[] {
-  return apiServer
+function servedRows({ workspaces, ...results }: Results, phase: Phase): readonly (readonly string[])[] {
+  return results[phase].apiServer
     .slice(0, MOST_SERVED)
     .map(({ sort, count, seconds }) => [
       sort,
