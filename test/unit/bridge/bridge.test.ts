@@ -61,10 +61,10 @@ describe('bridge', () => {
     await cluster.stop();
   });
 
-  async function start(resyncMs = 3_600_000): Promise<void> {
+  async function start(resyncMs = 3_600_000, now = Date.now): Promise<void> {
     const logger = new RecordingLogger();
     world = await openWorld(cluster.client, logger, { nodeClaims: true });
-    bridge = await startBridge({ client: cluster.client, world, workflows, logger, resyncMs });
+    bridge = await startBridge({ client: cluster.client, world, workflows, logger, resyncMs, now });
   }
 
   function create(name: string, parts: Partial<Workspace> = {}): void {
@@ -122,6 +122,28 @@ describe('bridge', () => {
     await start();
     create('a');
     await looked('a generation 1');
+  });
+
+  test('tells what stays untrue again, ever more rarely', async () => {
+    let seconds = 0;
+    await start(undefined, () => seconds * 1_000);
+    create('a');
+    const looks = ['a generation 1'];
+    await looked(...looks);
+    for (const [at, isTold] of [
+      [29, false],
+      [31, true],
+      [90, false],
+      [92, true],
+      [211, false],
+      [213, true],
+    ] as const) {
+      seconds = at;
+      update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { at: String(at) } } }));
+      create(`witness-${at}`);
+      looks.push(`witness-${at} generation 1`, ...(isTold ? ['a generation 1'] : []));
+      await looked(...looks);
+    }
   });
 
   const disconnects: readonly [string, (server: FakeCluster['server'], change: () => void) => void][] = [
