@@ -11,7 +11,7 @@ export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'd
 export interface RequestOptions {
   /** Cancels; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
-  /** For the call with all its retries, in milliseconds. Default: 30,000. */
+  /** For the call with all its retries, from when it is its turn, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number;
 }
 

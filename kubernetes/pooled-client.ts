@@ -20,7 +20,8 @@ import type {
 import { KubernetesError } from './errors';
 import type { KubernetesObject, Manifest } from './objects';
 import { RESOURCES, apiVersionOf, type ObjectName, type Resource } from './resources';
-import { toRequestError, type HttpRequest, type SendOptions, type Transport } from './transport';
+import { Slots } from './slots';
+import { MAX_CONNECTIONS, toRequestError, type HttpRequest, type SendOptions, type Transport } from './transport';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
@@ -29,6 +30,7 @@ const DEFAULT_PAGE_SIZE = 500;
 export class PooledClient implements KubernetesClient {
   readonly requestCounts = new Map<string, number>();
   readonly #transport: Transport;
+  readonly #slots = new Slots(MAX_CONNECTIONS);
   readonly #onRequest: ((sample: RequestSample) => void) | undefined;
 
   constructor(transport: Transport, onRequest: ((sample: RequestSample) => void) | undefined) {
@@ -302,11 +304,14 @@ export class PooledClient implements KubernetesClient {
   async #json<R>(call: Call, options: RequestOptions = {}): Promise<R> {
     const request = toHttp(call);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    // In a burst requests wait here for each other, however long: the time-out is the server's.
+    await this.#slots.take(options.signal);
     const deadline = new Deadline(timeoutMs, request.description, options.signal);
     try {
       for (let attempt = 1; ; attempt++) {
+        if (attempt > 1) await this.#slots.take(deadline.signal);
         try {
-          return await this.#once<R>(call, request, deadline.signal);
+          return await this.#once<R>(call, request, deadline.signal).finally(() => this.#slots.release());
         } catch (error) {
           if (!(error instanceof KubernetesError) || deadline.signal.aborted) throw error;
           const wait = retryDelayMs(call, error, attempt);

@@ -27,7 +27,7 @@ export interface SendOptions {
 /** How long credentials are used before the authenticator is asked again, in milliseconds. A 401 asks at once. */
 const CREDENTIALS_TTL_MS = 10_000;
 /** Requests in flight at once; more would wait in the API server instead, where they cost more. */
-const MAX_CONNECTIONS = 32;
+export const MAX_CONNECTIONS = 32;
 
 interface Pools {
   readonly fingerprint: string;

@@ -177,6 +177,13 @@ describe('client', () => {
     await expect(pending).rejects.toBe(reason);
   });
 
+  test('in a burst the time-out is the server’s, and does not count the time that requests wait for each other', async () => {
+    const { client, server } = cluster;
+    server.addFault({ does: { delayMs: 150 }, times: 100 });
+    const burst = Array.from({ length: 100 }, () => client.get(configMaps, AT, { timeoutMs: 300 }));
+    await expect(Promise.all(burst)).resolves.toHaveLength(100);
+  });
+
   test('stops repeating after five attempts', async () => {
     const { client, server } = cluster;
     server.addFault({ does: { status: 500 }, times: 100 });
