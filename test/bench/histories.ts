@@ -20,14 +20,17 @@ const CONCURRENCY = 8;
 /** Histories to read in full: each is a large answer. */
 const SAMPLES = 25;
 
-/** History events of each Workspace's workflow so far. */
-export async function eventCounts(client: Client, names: readonly string[]): Promise<readonly number[]> {
-  const counts: number[] = [];
+/** The history of each Workspace's workflow so far: how many events, how many bytes. */
+export async function historySizes(
+  client: Client,
+  names: readonly string[],
+): Promise<readonly { readonly events: number; readonly bytes: number }[]> {
+  const sizes: { events: number; bytes: number }[] = [];
   await each(names, CONCURRENCY, async (name) => {
-    const { historyLength } = await client.workflow.getHandle(idOf(name)).describe();
-    counts.push(historyLength);
+    const { historyLength, historySize = 0 } = await client.workflow.getHandle(idOf(name)).describe();
+    sizes.push({ events: historyLength, bytes: historySize });
   });
-  return counts;
+  return sizes;
 }
 
 /** Of a sample of the Workspaces, each activity in the order of its first appearance. `workflow task` is the workflow's own code. */

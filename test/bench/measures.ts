@@ -13,7 +13,7 @@ import { ROOT } from '../../local/defaults';
 import { createLogger } from '../../workers/logging';
 import { servedBetween, type Served } from './api-server';
 import { each } from './each';
-import { activityTimes, eventCounts, running, type ActivityTimes } from './histories';
+import { activityTimes, historySizes, running, type ActivityTimes } from './histories';
 import type { Times } from './observer';
 import { readyNode } from './provisioner';
 import type { Requests, Rig } from './rig';
@@ -55,6 +55,8 @@ export interface Burst {
   readonly apiServer: readonly (Served & { readonly sort: string })[];
   readonly requestsPerWorkspace: number;
   readonly eventsPerWorkspace: { readonly mean: number; readonly most: number };
+  /** Of the histories, payloads included. */
+  readonly bytesPerWorkspace: number;
   readonly activities: readonly ActivityTimes[];
   readonly doubled: Doubled;
 }
@@ -100,7 +102,8 @@ export async function measureBurst(rig: Rig, names: readonly string[], signal: A
 
   const requests = between(requestsBefore, requestsAfter);
   const apiServer = servedBetween(servedBefore, await rig.served());
-  const events = await eventCounts(rig.temporal, names);
+  const histories = await historySizes(rig.temporal, names);
+  const events = histories.map((history) => history.events);
   return {
     latencies: await latencies(rig, names),
     wallSeconds: (endedAt - startedAt) / 1_000,
@@ -110,6 +113,7 @@ export async function measureBurst(rig: Rig, names: readonly string[], signal: A
     apiServer,
     requestsPerWorkspace: (total(requests.worker) + total(requests.bridge)) / names.length,
     eventsPerWorkspace: { mean: mean(events), most: Math.max(...events) },
+    bytesPerWorkspace: mean(histories.map(({ bytes }) => bytes)),
     activities: await activityTimes(rig.temporal, names),
     doubled: {
       nodeClaims: rig.observer.made.nodeClaims - madeBefore.nodeClaims - names.length,

@@ -133,6 +133,7 @@ function rows(results: Results): readonly Row[] {
       '≤ 60',
       '–',
     ],
+    ['  history per Workspace', `${(burst.bytesPerWorkspace / 1_024).toFixed(1)} KiB`, '', ''],
     ...(rest === undefined
       ? []
       : ([
