@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { componentNames, programNames } from './components';
 import { describe, lay, removeFiles, removeIfEmpty, type Environment } from './files';
@@ -22,6 +23,8 @@ import { removeNode, withNode } from './node/node';
 import { signalProcess, stopProcess } from './processes';
 import { getPrograms } from './programs';
 import { paths, readState, type ComponentName, type Parts, type PortName, type State } from './state';
+
+const STOPPED_POLL_MS = 10;
 
 export type { Environment } from './files';
 export { NODE_CLASS, NODE_POOL } from './karpenter';
@@ -145,10 +148,14 @@ export async function stopComponent(
   signal: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' = 'SIGKILL',
 ): Promise<void> {
   const dir = path.resolve(folder);
-  const identity = (await existing(dir)).processes[name];
+  const state = await existing(dir);
+  const identity = state.processes[name];
   if (identity === undefined) return;
-  if (signal === 'SIGSTOP') signalProcess(identity, signal);
-  else await stopProcess(identity, signal === 'SIGTERM' ? STOP_GRACE_MS : 0);
+  if (signal === 'SIGSTOP') {
+    signalProcess(identity, signal);
+    // Its threads stop one after the other; until then it may still answer.
+    while ((await componentStatus(dir, state, name)).state === 'ready') await delay(STOPPED_POLL_MS);
+  } else await stopProcess(identity, signal === 'SIGTERM' ? STOP_GRACE_MS : 0);
 }
 
 /** Starts a component that has ended, or wakes one that was stopped by SIGSTOP; returns when it is ready. */
