@@ -19,6 +19,9 @@ const common = {
   reporters: ['default', '<rootDir>/local/plain-reporter.cjs'],
   // End-to-end files share one environment, and each runs a product that serves all of it.
   maxWorkers: 1,
+  // What a file has loaded stays in memory when it is done, 30 MiB of it on average. Beyond so much of its heap the process gives way to a new one; and all
+  // of them are others than the one that ends the run.
+  workerIdleMemoryLimit: '1GB',
 };
 
 module.exports = { project, common };

@@ -4,6 +4,7 @@ import { createAcquireMachines, createProviders } from './machines/acquire-machi
 import { createPlanWorkspace } from './plan/plan-workspace';
 import { createReportPause } from './machines/report-pause';
 import { createReleaseWorkspace } from './release/release-workspace';
+import { forgetGone } from './status/status-writer';
 import { createCheckDataset } from './tuning/check-dataset';
 import { createPushAdapter } from './tuning/push-adapter';
 import { createReleaseTrainingMachines } from './tuning/release-training-machines';
@@ -14,6 +15,8 @@ import { createWaitUntilServing } from './workload/wait-until-serving';
 /** The activities of the workspace workflow. */
 export function createActivities(deps: Dependencies): WorkspaceActivities {
   const providers = createProviders(deps);
+  // It ends with the caches.
+  forgetGone(deps.status, deps.world.workspaces);
   return {
     planWorkspace: createPlanWorkspace(deps),
     acquireMachines: createAcquireMachines(deps, providers),

@@ -6,16 +6,15 @@ import { ApplicationFailureCategory } from '@temporalio/common';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { CAUSES, remedyOf, type Failure } from '../api/causes';
 import type { StepName, Workspace, WorkspaceStatus } from '../api/workspace';
-import { workflowIdOf, type StepFailure, type StepInput, type WorkspaceRef } from '../api/workflow';
+import { BEATS_PER_TIMEOUT, workflowIdOf, type StepFailure, type StepInput, type WorkspaceRef } from '../api/workflow';
 import { toCauseError } from '../kubernetes/errors';
 import { referenceTo, type KubernetesObject } from '../kubernetes/objects';
 import { RESOURCES } from '../kubernetes/resources';
 import type { Dependencies } from './dependencies';
 import { observe } from './observe/observation';
+import { isLong, shortFailure } from './short-failure';
 import { composeStatus, type Situation } from './status/compose';
 
-/** Heartbeats flow even when nothing changes; the SDK sends at most as many as the time-out needs. */
-const HEARTBEAT_MS = 5_000;
 /** What a step waits for is said once it has waited for this long: a quick step costs no heartbeat. */
 const SAY_AFTER_MS = 1_000;
 
@@ -76,8 +75,9 @@ export function defineStep<I extends StepInput, O>(
       saying = undefined;
       activity.heartbeat(message);
     };
-    // Several within the time-out, whatever that is: one that comes late does no harm then.
-    const ticking = setInterval(beat, Math.min(HEARTBEAT_MS, (activity.info.heartbeatTimeoutMs ?? Infinity) / 4));
+    const { heartbeatTimeoutMs } = activity.info;
+    if (heartbeatTimeoutMs === undefined) throw new TypeError('a step is scheduled with a heartbeat time-out');
+    const ticking = setInterval(beat, heartbeatTimeoutMs / BEATS_PER_TIMEOUT);
     const unwatch = watchLife(deps, input, options, () => stop.abort(new SupersededError()));
 
     const context: StepContext = {
@@ -225,7 +225,7 @@ async function failed(
   error: unknown,
   context: StepContext,
 ): Promise<ApplicationFailure> {
-  const { failure } = toCauseError(error);
+  const failure = shortFailure(toCauseError(error).failure);
   const { attempt } = Context.current().info;
   const retryable = CAUSES[failure.cause].retryable && failure.isFinal !== true;
   const delayMs = Math.min(deps.retryDelays.firstMs * 2 ** (attempt - 1), deps.retryDelays.mostMs);
@@ -248,7 +248,7 @@ async function failed(
     ...(retryable && { nextRetryDelay: delayMs }),
     // Waiting for something that the user or the cluster has to bring is no error of the worker's.
     ...(failure.cause !== 'Internal' && { category: ApplicationFailureCategory.BENIGN }),
-    ...(error instanceof Error && { cause: error }),
+    ...(error instanceof Error && !isLong(error.message) && { cause: error }),
   });
 }
 

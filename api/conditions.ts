@@ -1,3 +1,5 @@
+import { shorten } from './shorten';
+
 /** Condition types of a Workspace: KAITO's, and `Planned`. */
 export const CONDITIONS = {
   /** Model, size and references were judged, and candidates found. Ours. */
@@ -28,20 +30,15 @@ export interface Observed {
   readonly message: string;
 }
 
-/** Longest message of a condition, as KAITO's. */
-const MOST_MESSAGE_CHARS = 256;
+/** Longest message of a condition, bytes, as KAITO's. */
+export const MOST_MESSAGE_BYTES = 256;
 
 export function observed(
   type: ConditionType,
   holds: boolean,
   reason: string,
   message: string,
-  mostChars = MOST_MESSAGE_CHARS,
+  mostBytes = MOST_MESSAGE_BYTES,
 ): Observed {
-  return { type, status: holds ? 'True' : 'False', reason, message: shorten(message, mostChars) };
-}
-
-/** Cuts a message to what a condition shows. */
-export function shorten(message: string, most = MOST_MESSAGE_CHARS): string {
-  return message.length <= most ? message : `${message.slice(0, most)}...`;
+  return { type, status: holds ? 'True' : 'False', reason, message: shorten(message, mostBytes) };
 }

@@ -21,6 +21,11 @@ export const ANNOTATION_FORCE_DELETE = 'kaito.sh/force-delete';
 /** `true`: machines bought for a tuning Workspace are kept when it is done, for a look at the pods or for another run. */
 export const ANNOTATION_KEEP_MACHINES = 'kaito.sh/keep-machines';
 
+/** Whether the user wants {@link ANNOTATION_KEEP_MACHINES}. */
+export function keepsMachines({ annotations }: { readonly annotations?: Readonly<Record<string, string>> }): boolean {
+  return annotations?.[ANNOTATION_KEEP_MACHINES] === 'true';
+}
+
 export const ANNOTATION_ENABLE_LB = 'kaito.sh/enablelb';
 export const ANNOTATION_RUNTIME = 'kaito.sh/runtime';
 export const ANNOTATION_BYPASS_RESOURCE_CHECKS = 'kaito.sh/bypass-resource-checks';

@@ -4,6 +4,7 @@ import {
   ANNOTATION_NODE_CLASS_NAME,
   ANNOTATION_NODE_IMAGE_FAMILY,
   ANNOTATION_PERFORMANCE_MODE,
+  ANNOTATION_RETRY,
   ANNOTATION_RUNTIME,
   ANNOTATION_USE_LOCAL_WEIGHTS,
   GROUP,
@@ -58,6 +59,9 @@ function oneKindOfVolume(path: string, holders: string): Validation {
   };
 }
 
+/** What asks for a retry is kept in the status, and with it in histories. */
+const MOST_RETRY_CHARACTERS = 128;
+
 const VALIDATIONS: readonly Validation[] = [
   ...ANNOTATION_VALUES.map(({ key, values, anyCase }) =>
     annotation(
@@ -71,6 +75,10 @@ const VALIDATIONS: readonly Validation[] = [
     (value) => `${value} == "" || ${value}.matches(${literal(DNS_SUBDOMAIN)})`,
     'cannot be the name of a NodeClass: use lower-case letters, digits, "-" and "."',
   ),
+  {
+    expression: annotation(ANNOTATION_RETRY, (value) => `${value}.size() <= ${MOST_RETRY_CHARACTERS}`, '').expression,
+    message: `metadata.annotations[${ANNOTATION_RETRY}]: is longer than ${MOST_RETRY_CHARACTERS} characters: write the time, for example`,
+  },
   {
     expression: 'variables.privateUrls.size() == 0',
     messageExpression: `'tuning.input.urls: "' + variables.privateUrls.join('", "') + '" leads to the machine itself, a private network or the metadata service of the cloud: use the address of a public host, or an image or a volumeSource'`,

@@ -47,7 +47,9 @@ export function failuresReference(): string {
     'Every failure has a cause. It is shown in `status.step.cause` and `status.attempts` of the Workspace, as reason of an Event, and as type of the ' +
       'failure in Temporal.',
     '“Tried again” means: by itself, with growing pauses (`status.step.nextTryTime` says when). While the step `Machines` waits, ' +
-      '`status.step.deadlineTime` says when it gives up the machine that it waits for. Otherwise the Workspace rests in state `Failed` until it is ' +
+      '`status.step.deadlineTime` says when it gives up the machine that it waits for; in `Data` and `Training`, when `tuning.activeDeadlineSeconds` ends ' +
+      'the training; in `Push`, when the machines are let go of and the push goes on without them. The other steps, `Serving` among them, wait for as ' +
+      'long as it takes: a server that does not start in time is started again by Kubernetes, and told as trouble. Otherwise the Workspace rests in state `Failed` until it is ' +
       'changed, or until a retry is asked for: `kubectl annotate --overwrite workspace NAME kaito.sh/retry="$(date)"`. “Next size” means: the sizes of ' +
       '`resource.instanceTypes` are tried, too.',
     table(['Cause', 'Tried again', 'Next size', 'What to do'], rows),

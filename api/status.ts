@@ -230,3 +230,8 @@ export type MachineStatus = z.infer<typeof machineSchema>;
 export type TrainingProgress = z.infer<typeof trainingProgressSchema>;
 export type TuningStatus = z.infer<typeof tuningStatusSchema>;
 export type WorkspaceStatus = z.infer<typeof statusSchema>;
+
+/** Where a Workspace may stay for good: nothing is waited for. */
+export function isRest(step: StepName): boolean {
+  return step === 'Ready' || step === 'Succeeded' || step === 'Failed' || step === 'Cancelled';
+}

@@ -50,7 +50,12 @@ export interface Look {
   readonly uid: string;
   readonly generation: number;
   readonly reason: LookReason;
+  /** Of the steps that follow: it grows with the number of Workspaces that are under way. */
+  readonly heartbeatTimeoutMs?: number;
 }
+
+/** So many heartbeats fit into the time-out: one that comes late does no harm. */
+export const BEATS_PER_TIMEOUT = 4;
 
 export const LOOK_SIGNAL = 'look';
 export const RETRY_SIGNAL = 'retry';
@@ -249,6 +254,13 @@ export type TrainingOutcome =
   | { readonly kind: 'lost'; readonly what: string }
   | Superseded;
 
+/** What the push is asked with. */
+export type PushInput = StepInput & {
+  readonly plan: Plan;
+  /** Until when the workflow keeps the machines for it; left out: it does not let go of them meanwhile. */
+  readonly keptUntil?: string;
+};
+
 export type PushOutcome =
   | { readonly kind: 'pushed'; readonly status: WorkspaceStatus }
   /** The output volume is gone, and the adapter with it: converge again. */
@@ -298,7 +310,7 @@ export interface WorkspaceActivities {
   /** Waits until the adapter is complete; heartbeats tell the progress. A Job that failed earlier is made anew. */
   trainAdapter(input: StepInput & { readonly plan: Plan; readonly candidate: Candidate }): Promise<TrainingOutcome>;
   /** Pushes the adapter from the output volume. Only this is tried again when the registry refuses. */
-  pushAdapter(input: StepInput & { readonly plan: Plan }): Promise<PushOutcome>;
+  pushAdapter(input: PushInput): Promise<PushOutcome>;
   /** Releases what was bought for the training, unless it is to be kept or holds the only copy of the adapter. */
   releaseTrainingMachines(
     input: StepInput & { readonly plan: Plan; readonly reason: TrainingReleaseReason; readonly failure?: Failure },

@@ -15,6 +15,8 @@ import type { Logger } from '../kubernetes/logger';
 import type { KubernetesObject } from '../kubernetes/objects';
 import { RESOURCES, keyOf } from '../kubernetes/resources';
 import { WorkQueue, type WorkQueueMetrics } from '../kubernetes/work-queue';
+import { Gate } from './gate';
+import { heartbeatTimeoutMs } from './heartbeat';
 import { createStuckTeller } from './stuck';
 import { configOf, whyLook } from './why-look';
 import type { Workflows } from './workflows';
@@ -31,19 +33,31 @@ export interface BridgeOptions {
   readonly aroundLook?: (sample: LookSample, send: () => Promise<void>) => Promise<void>;
 }
 
+export interface BridgeQueue extends WorkQueueMetrics {
+  /** Waiting until other workflows have begun. */
+  readonly held: number;
+}
+
 export interface Bridge {
   /** The bridge's own watches and its queue, for metrics and health. */
   watches(): ReturnType<World['watches']>;
-  queue(): WorkQueueMetrics;
+  queue(): BridgeQueue;
   /** Ends the watches and the queue. */
   stop(): Promise<void>;
 }
 
-/** An unchanged difference is told again after this long, and then ever more rarely: a signal may have been lost with a terminated run. */
+/**
+ * What the objects say against the status is told again after this long, and then ever more rarely: the workflow may have looked before it could see it.
+ * Everything else is told once: a signal is durable, and a workflow that does not run is the resync's business.
+ */
 const TELL_AGAIN_MS = 30_000;
 const MOST_TELL_AGAIN_MS = 600_000;
 /** A difference between objects and status must last this long: the two are watched separately, and one may be ahead. */
 const SETTLE_MS = 300;
+
+/** Workflows that were told of a spec or a deletion and have not begun with it: more at once would only wait for each other. */
+const MOST_BEGINNING = 100;
+const BEGINNING_PATIENCE_MS = 30_000;
 
 interface Told {
   readonly fingerprint: string;
@@ -82,6 +96,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     },
   });
 
+  const gate = new Gate({ most: MOST_BEGINNING, patienceMs: BEGINNING_PATIENCE_MS, wake: (key) => queue.add(key) });
+
   /** Since when the change that is handled now has been known. */
   function takeChange(key: string): number {
     const at = changedAt.get(key) ?? now();
@@ -90,9 +106,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   async function sync(ref: WorkspaceRef, since: number): Promise<void> {
-    const workspace = world.workspace(ref);
-    if (workspace === undefined) return;
     const key = keyOf(ref);
+    const workspace = world.workspace(ref);
+    if (workspace === undefined) {
+      gate.leave(key);
+      return;
+    }
     if (workspace.metadata.deletionTimestamp === undefined && !(await hasFinalizer(workspace))) {
       changedAt.set(key, since);
       return;
@@ -106,6 +125,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       configVersion: config && configMaps.get({ namespace: ref.namespace, name: config })?.metadata.resourceVersion,
     });
     const why = found ?? whyEdited(key, workspace);
+    const isAsked = why?.reason === 'generation' || why?.reason === 'deleted';
+    if (!isAsked) gate.leave(key);
     if (why === undefined) {
       differs.delete(key);
       // What was told has been put right: should it come again, it is told again, and at once.
@@ -118,8 +139,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     }
     const before = told.get(key);
     const isTold = before?.fingerprint === why.fingerprint;
-    if (isTold && (why.reason === 'references' || now() - before.at < before.restMs)) return;
+    if (isTold && (why.reason !== 'objects' || now() - before.at < before.restMs)) return;
     if (isTold && !(await isUpToDate(workspace))) return;
+    if (isAsked && !gate.enter(key)) {
+      changedAt.set(key, since);
+      return;
+    }
     // On record before it is sent, so that a resync meanwhile does not send it too; off the record if it can't be sent.
     const restMs = isTold ? Math.min(2 * before.restMs, MOST_TELL_AGAIN_MS) : TELL_AGAIN_MS;
     told.set(key, { fingerprint: why.fingerprint, at: now(), restMs });
@@ -159,7 +184,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   async function look(workspace: Workspace, reason: LookReason, since: number): Promise<void> {
     const { uid, generation, namespace, name } = workspace.metadata;
     await aroundLook({ namespace, name, uid, generation, reason, changedAt: since }, async () => {
-      await workflows.signalWithStart(workspace, { uid, generation, reason });
+      const beats = { heartbeatTimeoutMs: heartbeatTimeoutMs(world.workspaces.values()) };
+      await workflows.signalWithStart(workspace, { uid, generation, reason, ...beats });
       logger.info('look', { namespace, name, generation, reason });
     });
   }
@@ -265,11 +291,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
 
   return {
     watches: () => [{ resource: configMaps.resource, ...configMaps.metrics }],
-    queue: () => queue.metrics,
+    queue: () => ({ ...queue.metrics, held: gate.waiting }),
     async stop() {
       clearInterval(timer);
       for (const end of ends) end();
       await Promise.all([queue.stop(), configMaps.stop(), resyncing]);
+      gate.stop();
       await events.stop();
     },
   };

@@ -1,7 +1,7 @@
 /**
  * Whether, and why, a Workspace's workflow should look again: a pure comparison of what the status says with what is there.
  */
-import { ANNOTATION_KEEP_MACHINES, ANNOTATION_RETRY } from '../api/labels';
+import { ANNOTATION_RETRY, keepsMachines } from '../api/labels';
 import type { MachineStatus, Workspace } from '../api/workspace';
 import type { LookReason } from '../api/workflow';
 import { pushedImage } from '../activities/observe/adapters';
@@ -75,8 +75,7 @@ function newlyTuned({ inference, status }: Workspace, { neighbour }: Surrounding
 /** A tuning that is done keeps no machines, unless it is told to. */
 function whyMachines(workspace: Workspace, { owned }: Surroundings): Why | undefined {
   const { status, metadata, resource, tuning } = workspace;
-  const isKept = metadata.annotations?.[ANNOTATION_KEEP_MACHINES] === 'true';
-  if (tuning === undefined || resource.instanceType === undefined || isKept) return undefined;
+  if (tuning === undefined || resource.instanceType === undefined || keepsMachines(metadata)) return undefined;
   const { machines } = observe(workspace, status?.targetNodeCount ?? 0, owned);
   const left = machines.filter(({ phase }) => phase !== 'Deleting' && phase !== 'Lost');
   return left.length === 0 ? undefined : why('objects', metadata.uid, metadata.generation, phasesOf(left));

@@ -14,7 +14,7 @@ Plan, follow, repair and ask Workspaces. From a clone: \`npm run kaito -- COMMAN
 \`kubectl kaito\`, since kubectl finds the program \`kubectl-kaito\`. It needs no installation in the cluster.
 
 - **The cluster** is kubectl's: \`KUBECONFIG\`, \`--kubeconfig\`, \`--context\`, \`-n\`.
-- **Temporal** is that of \`TEMPORAL_ADDRESS\`, \`TEMPORAL_NAMESPACE\`, \`TEMPORAL_API_KEY\`, \`TEMPORAL_TLS…\`, or of a profile of Temporal's
+- **Temporal** is that of \`TEMPORAL_ADDRESS\`, \`TEMPORAL_NAMESPACE\`, \`TEMPORAL_API_KEY\` (or \`KAITO_TEMPORAL_API_KEY_FILE\`), \`TEMPORAL_TLS…\`, or of a profile of Temporal's
   configuration file, as the \`temporal\` command reads them; or of \`--address\`. Only \`history\`, \`cancel\` and \`doctor\` ask it, and \`history\` does
   without where the cluster has a record.
 - **For scripts**: \`-o json\` or \`-o yaml\`, and the exit codes below. Results go to standard output, everything else to standard error.

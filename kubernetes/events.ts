@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FIELD_MANAGER } from '../api/labels';
+import { shorten } from '../api/shorten';
 import type { KubernetesClient } from './client';
 import { isAlreadyExists, isNotFound, KubernetesError } from './errors';
 import type { Logger } from './logger';
@@ -204,7 +205,7 @@ export class EventRecorder {
   #render(regarding: ObjectReference, facts: EventFacts, now: Date): EventManifest & { metadata: { name: string } } {
     const { component = FIELD_MANAGER, instance = component } = this.#options;
     const reason = facts.reason.slice(0, MAX_REASON_CHARACTERS);
-    const message = cut(facts.message, MAX_MESSAGE_BYTES);
+    const message = shorten(facts.message, MAX_MESSAGE_BYTES);
     const identity = [component, regarding.uid, facts.type, reason, message, facts.action ?? ''];
     const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
     const event = {
@@ -246,12 +247,4 @@ function remember<V>(map: Map<string, V>, key: string, value: V, forgettable: (v
     if (map.size <= MAX_REMEMBERED || oldKey === key) return;
     if (forgettable(oldValue)) map.delete(oldKey);
   }
-}
-
-/** The longest beginning that fits, without half a character. */
-function cut(text: string, maxBytes: number): string {
-  if (Buffer.byteLength(text) <= maxBytes) return text;
-  const ellipsis = '…';
-  const bytes = Buffer.from(text).subarray(0, maxBytes - Buffer.byteLength(ellipsis));
-  return bytes.toString('utf8').replace(/\uFFFD+$/, '') + ellipsis;
 }

@@ -20,17 +20,21 @@ import type {
 import { KubernetesError } from './errors';
 import type { KubernetesObject, Manifest } from './objects';
 import { RESOURCES, apiVersionOf, type ObjectName, type Resource } from './resources';
-import { Slots } from './slots';
+import { Slots, takeBoth } from './slots';
 import { MAX_CONNECTIONS, toRequestError, type HttpRequest, type SendOptions, type Transport } from './transport';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
+/** What the server is slow with must not hold up the rest: it gives one Service after another its IP address, however many ask. */
+const MOST_OF_A_KIND = MAX_CONNECTIONS / 2;
 
 /** See {@link KubernetesClient}; made by `connect`. */
 export class PooledClient implements KubernetesClient {
   readonly requestCounts = new Map<string, number>();
   readonly #transport: Transport;
   readonly #slots = new Slots(MAX_CONNECTIONS);
+  /** By resource. */
+  readonly #lanes = new Map<string, Slots>();
   readonly #onRequest: ((sample: RequestSample) => void) | undefined;
 
   constructor(transport: Transport, onRequest: ((sample: RequestSample) => void) | undefined) {
@@ -305,13 +309,13 @@ export class PooledClient implements KubernetesClient {
     const request = toHttp(call);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     // In a burst requests wait here for each other, however long: the time-out is the server's.
-    await this.#slots.take(options.signal);
+    let done = await this.#turn(call, options.signal);
     const deadline = new Deadline(timeoutMs, request.description, options.signal);
     try {
       for (let attempt = 1; ; attempt++) {
-        if (attempt > 1) await this.#slots.take(deadline.signal);
+        if (attempt > 1) done = await this.#turn(call, deadline.signal);
         try {
-          return await this.#once<R>(call, request, deadline.signal).finally(() => this.#slots.release());
+          return await this.#once<R>(call, request, deadline.signal).finally(done);
         } catch (error) {
           if (!(error instanceof KubernetesError) || deadline.signal.aborted) throw error;
           const wait = retryDelayMs(call, error, attempt);
@@ -324,6 +328,14 @@ export class PooledClient implements KubernetesClient {
     } finally {
       deadline.end();
     }
+  }
+
+  /** Resolves when it is the call's turn, with what ends that. @throws the signal's reason. */
+  #turn({ resource }: Call, signal: AbortSignal | undefined): Promise<() => void> {
+    const name = `${resource.plural}.${resource.group}`;
+    const lane = this.#lanes.get(name) ?? new Slots(MOST_OF_A_KIND);
+    this.#lanes.set(name, lane);
+    return takeBoth(lane, this.#slots, signal);
   }
 
   async #once<R>(call: Call, request: HttpRequest, signal: AbortSignal): Promise<R> {

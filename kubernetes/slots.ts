@@ -42,3 +42,18 @@ export class Slots {
     next();
   }
 }
+
+/** Takes a slot of `first`, then one of `second`; resolves with what gives both back. @throws the signal's reason, with neither taken. */
+export async function takeBoth(first: Slots, second: Slots, signal?: AbortSignal): Promise<() => void> {
+  await first.take(signal);
+  try {
+    await second.take(signal);
+  } catch (error) {
+    first.release();
+    throw error;
+  }
+  return () => {
+    second.release();
+    first.release();
+  };
+}

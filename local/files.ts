@@ -85,8 +85,19 @@ export async function linkPrograms(dir: string, state: State): Promise<void> {
 /** Removes what `up` wrote. */
 export async function removeFiles(dir: string, keepLogs: boolean): Promise<void> {
   const at = paths(dir);
-  const files = [at.state, at.kubeconfig, at.env, at.bin, at.data, at.pki, at.node, ...(keepLogs ? [] : [at.logs])];
-  for (const file of files) await rm(file, { recursive: true, force: true });
+  const files = [
+    at.state,
+    at.kubeconfig,
+    at.env,
+    at.bin,
+    at.data,
+    at.pki,
+    at.node,
+    at.presets,
+    ...(keepLogs ? [] : [at.logs]),
+  ];
+  // What a killed process had begun to write may still appear beside what is being removed.
+  for (const file of files) await rm(file, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** Removes the environment's folder unless something is left in it. */

@@ -89,6 +89,7 @@ export function paths(dir: string) {
     data: at('data'),
     pki: at('pki'),
     node: at('node'),
+    presets: at('presets'),
     servingCertificate: at('pki', 'apiserver.crt'),
     serviceAccountKey: at('pki', 'service-account.key'),
     tokens: at('pki', 'tokens.csv'),

@@ -13,6 +13,8 @@ async function main(): Promise<void> {
   try {
     const code = await runJest(process.argv.slice(2), file);
     const { passed, failed, skipped } = await readCounts(file);
+    // Such as an environment that could not be taken down.
+    if (code !== 0 && failed === 0) process.stderr.write(`jest ended with exit code ${code}, though no test failed\n`);
     process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
     process.exitCode = code === 0 && failed > 0 ? 1 : code;
   } finally {
@@ -49,7 +51,10 @@ function runJest(args: readonly string[], countsFile: string): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => jest.kill(signal));
   return new Promise((resolve, reject) => {
     jest.once('error', reject);
-    jest.once('exit', (code) => resolve(code ?? 1));
+    jest.once('exit', (code, signal) => {
+      if (signal !== null) process.stderr.write(`jest was ended by ${signal}\n`);
+      resolve(code ?? 1);
+    });
   });
 }
 

@@ -1,5 +1,7 @@
 import { parseDocument } from 'yaml';
 import { CauseError } from '../api/causes';
+import { toError } from '../api/to-error';
+import { refuseLong } from './config-text';
 
 /** Key of the ConfigMap that `inference.config` names. */
 export const INFERENCE_CONFIG_KEY = 'inference_config.yaml';
@@ -22,10 +24,11 @@ export const NO_INFERENCE_CONFIG: InferenceConfig = { vllm: {}, ignored: [] };
  * @throws CauseError (InvalidInput) that names the key and what to write instead.
  */
 export function parseInferenceConfig(text: string): InferenceConfig {
+  refuseLong(INFERENCE_CONFIG_KEY, text);
   const document = parseDocument(text);
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) throw invalid(`Failed to parse ${INFERENCE_CONFIG_KEY}: ${syntaxError.message}`);
-  const content: unknown = document.toJS() ?? {};
+  const content = contentOf(document);
   if (!isMap(content)) {
     throw invalid(
       `Failed to parse ${INFERENCE_CONFIG_KEY}: it must be a map; put the server's options under the key vllm`,
@@ -38,12 +41,23 @@ export function parseInferenceConfig(text: string): InferenceConfig {
     );
   }
   const vllm = Object.fromEntries(Object.entries(section).map(([key, value]) => option(key, value)));
+  // An alias makes much of little text.
+  refuseLong(`${INFERENCE_CONFIG_KEY}: vllm`, JSON.stringify(vllm));
   const maxModelLen = lengthOf(vllm['max-model-len']);
   return {
     vllm,
     ...(maxModelLen === undefined ? {} : { maxModelLen }),
     ignored: Object.keys(content).filter((key) => key !== 'vllm'),
   };
+}
+
+function contentOf(document: { toJS(): unknown }): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    // Aliases of aliases that would make more than fits into memory.
+    throw invalid(`Failed to parse ${INFERENCE_CONFIG_KEY}: ${toError(error).message}`);
+  }
 }
 
 /** One option as vLLM's command line spells it: `true` is a bare flag, `false` its negation `no-…`. */

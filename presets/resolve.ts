@@ -7,6 +7,9 @@ import type { Model } from './types';
 const GIB = 2 ** 30;
 /** What KAITO takes when a configuration names no limit. */
 const DEFAULT_MAX_MODEL_LEN = 2048;
+/** Anybody may publish a configuration with more, or longer ones; what is told of them stays short. */
+const MOST_NAMES = 5;
+const MOST_NAME_CHARS = 100;
 
 /** One file of a hub repository. */
 export interface HubFile {
@@ -36,7 +39,8 @@ export function describeConfig(
 ): Model {
   const names = strings(config['architectures']);
   if (names.length > 0 && !names.some((name) => servedArchitectures().has(name))) {
-    throw notSupported(`unsupported model architecture for ${id}: ${names.join(', ')}; vLLM doesn't serve it`);
+    const shown = names.slice(0, MOST_NAMES).map((name) => name.slice(0, MOST_NAME_CHARS));
+    throw notSupported(`unsupported model architecture for ${id}: ${shown.join(', ')}; vLLM doesn't serve it`);
   }
   const weights = weightFiles(id, files);
   const text = flattened(config);
@@ -47,7 +51,8 @@ export function describeConfig(
   const sliding = slidingOf(text, layers);
   const facts: ModelFacts = {
     id,
-    architectures: names,
+    // Others say nothing, and there may be any number of them.
+    architectures: names.filter((name) => servedArchitectures().has(name)),
     weightsGiB: weights.bytes / GIB,
     maxModelLen: number('maxModelLen') ?? DEFAULT_MAX_MODEL_LEN,
     hiddenSize: number('hiddenSize'),
@@ -111,6 +116,7 @@ function integer(config: Readonly<Record<string, unknown>>, keys: readonly strin
 function quantizationOf(config: Readonly<Record<string, unknown>>): ModelFacts['quantization'] {
   const section = config['quantization_config'];
   if (!isObject(section) || typeof section['quant_method'] !== 'string') return undefined;
+  if (section['quant_method'].length > MOST_NAME_CHARS) return undefined;
   const bits = integer(section, ['bits']);
   return { method: section['quant_method'], ...(bits === undefined ? {} : { bits }) };
 }

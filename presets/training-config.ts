@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { CauseError } from '../api/causes';
+import { refuseLong } from './config-text';
 import { readDataFile, shippedDataFile } from './data-file';
 import { didYouMean } from './near-names';
 import { readSetting, settingKind, type SettingKind } from './training-setting';
@@ -94,6 +95,7 @@ function rootOf(text: string): Readonly<Record<string, unknown>> {
 }
 
 function contentOf(text: string): unknown {
+  refuseLong(TRAINING_CONFIG_KEY, text);
   // The training program's parser reads YAML 1.1: there, `yes` is true and `no` is false.
   const document = parseDocument(text, { version: '1.1', merge: true });
   const [syntaxError] = document.errors;

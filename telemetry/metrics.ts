@@ -58,7 +58,11 @@ export function createMetrics() {
       ['reason'],
       LAG_BUCKETS,
     ),
-    bridgeQueue: gauge('kaito_bridge_queue_depth', 'Workspaces that the bridge has to look at.', ['state']),
+    bridgeQueue: gauge(
+      'kaito_bridge_queue_depth',
+      'Workspaces that the bridge has to look at; held are those that wait until other workflows have begun.',
+      ['state'],
+    ),
     bridgeFailures: counter('kaito_bridge_failures_total', 'Looks at a Workspace that failed and came again.'),
 
     // Told by workers.

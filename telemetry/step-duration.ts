@@ -1,3 +1,4 @@
+import { isRest } from '../api/status';
 import type { WorkspaceStatus } from '../api/workspace';
 import type { Metrics } from './metrics';
 
@@ -16,9 +17,4 @@ export function observeStepDuration(
   if (left?.startedTime === undefined || left.name === written.step?.name || isRest(left.name)) return;
   const seconds = (now - Date.parse(left.startedTime)) / 1000;
   if (Number.isFinite(seconds)) metrics.stepDuration.observe({ step: left.name }, Math.max(0, seconds));
-}
-
-/** Where a Workspace may stay for good, there is nothing to be quick about. */
-function isRest(step: string): boolean {
-  return step === 'Ready' || step === 'Succeeded' || step === 'Failed' || step === 'Cancelled';
 }

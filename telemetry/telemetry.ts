@@ -86,6 +86,7 @@ export class Telemetry {
 
   /** For the sweeper. */
   readonly onOrphans = (orphans: readonly Orphan[]): void => this.#orphans.tell(orphans);
+  readonly onRelease = (orphan: Orphan): (() => void) => this.#orphans.releasing(orphan);
 
   /** For the writer of statuses. */
   readonly onWritten = (before: WorkspaceStatus | undefined, written: WorkspaceStatus): void =>
@@ -124,11 +125,11 @@ export class Telemetry {
     this.#collectors.push(() => collectWorkspaces(this.metrics, cluster));
   }
 
-  /** The bridge's queue. */
-  addQueue(queue: () => WorkQueueMetrics): void {
+  /** The bridge's queue; `held` are those that wait until other workflows have begun. */
+  addQueue(queue: () => WorkQueueMetrics & { readonly held: number }): void {
     this.#collectors.push(() => {
-      const { ready, active, delayed, failed } = queue();
-      for (const [state, depth] of Object.entries({ ready, active, delayed })) {
+      const { ready, active, delayed, held, failed } = queue();
+      for (const [state, depth] of Object.entries({ ready, active, delayed, held })) {
         this.metrics.bridgeQueue.set({ state }, depth);
       }
       this.metrics.bridgeFailures.reset();

@@ -80,7 +80,10 @@ const persistence = group(
 
 const temporal = group(
   {
-    address: text('host:port of the frontend; the small server’s where empty.'),
+    address: z
+      .string()
+      .regex(/^(([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$/)
+      .meta({ description: 'host:port of the frontend; the small server’s where empty.' }),
     namespace: z.string().min(1).meta({ description: 'Namespace within Temporal.' }),
     apiKey: secretKey('An API key, from a Secret.'),
     tls: group(
@@ -104,6 +107,9 @@ const temporal = group(
         enabled: flag('Whether one pod of the release is the Temporal server.'),
         image: image('Temporal’s command line tool, which has a server in it.'),
         persistence,
+        networkPolicy: flag(
+          'Whether only the release’s own pods may reach it, also where networkPolicy.enabled is off.',
+        ),
         resources: kubernetes('Requests and limits.'),
         nodeSelector: labels('Nodes to run on.'),
         tolerations: kubernetesList('Tolerations'),
@@ -131,8 +137,17 @@ type JsonSchema = Record<string, unknown>;
 const values = group(
   {
     global: kubernetes('Not used by this chart.'),
-    nameOverride: text('Instead of the chart’s name, in labels.'),
-    fullnameOverride: text('Instead of the release’s name, in names of objects.'),
+    nameOverride: z
+      .string()
+      .regex(/^([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$/)
+      .meta({ description: 'Instead of the chart’s name, in labels: a label’s value, 63 characters at most.' }),
+    fullnameOverride: z
+      .string()
+      // The name of a Service begins with it.
+      .regex(/^([a-z]([-a-z0-9]{0,48}[a-z0-9])?)?$/)
+      .meta({
+        description: 'Instead of the release’s name, in names of objects; 50 letters, digits and hyphens at most.',
+      }),
     commonLabels: labels('Further labels of every object.'),
     image: image('The product’s image.'),
     imagePullSecrets: z.array(z.strictObject({ name: z.string() })).meta({ description: 'Secrets to pull it with.' }),
@@ -212,6 +227,9 @@ const values = group(
       {
         create: flag('Roles and ServiceAccounts of worker and bridge.'),
         aggregate: flag('Whether the cluster’s roles view, edit and admin include Workspaces.'),
+        secretNamespaces: z.array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)).meta({
+          description: 'Namespaces, which have to exist, whose Secrets the worker may get by name; all where empty.',
+        }),
       },
       'Permissions.',
     ),

@@ -23,16 +23,21 @@ function msOf(text: string): number | undefined {
   }
 }
 
-export const list = (description: string) =>
+/** `problemOf` tells what is wrong with an item. */
+export const list = (description: string, problemOf?: (item: string) => string | undefined) =>
   z
     .string()
     .default('')
-    .transform((text) =>
-      text
+    .transform((text, context) => {
+      const items = text
         .split(',')
         .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    )
+        .filter((item) => item !== '');
+      for (const message of items.map((item) => problemOf?.(item)).filter((problem) => problem !== undefined)) {
+        context.addIssue({ code: 'custom', message });
+      }
+      return items;
+    })
     .meta({ description, default: '' });
 
 /** A text that may be unset, or that has a default. */

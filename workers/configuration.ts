@@ -8,6 +8,7 @@ import { NODE_CLASS_PROFILES, type NodeClassProfileName } from '../manifests/nod
 import type { MachineDeadlines, TuningConfiguration } from '../activities/dependencies';
 import type { PayloadKeysOptions } from './encryption/keys';
 import type { AzureConfiguration } from '../activities/machines/azure/configuration';
+import { privateHostProblem } from '../activities/tuning/addresses';
 import { azureConfiguration, azureVariables } from './azure-configuration';
 import { count, duration, httpPort, list, text } from './configuration-fields';
 
@@ -54,6 +55,7 @@ export const configurationSchema = z.object({
   KAITO_HUB_ENDPOINT: text('Mirror of the Hugging Face hub that pods download from.'),
   KAITO_DATASET_PRIVATE_HOSTS: list(
     'Hosts (name, name:port or CIDR) in private networks that datasets may be downloaded from, separated by commas.',
+    privateHostProblem,
   ),
   KAITO_TUNING_STORAGE_CLASS: text(
     'StorageClass of the volumes that keep checkpoints and adapters; the default one unless set.',
@@ -89,7 +91,7 @@ export const configurationSchema = z.object({
   ),
   KAITO_TEMPORAL_UI: text('Address of the Temporal UI, for links in the status.'),
   KAITO_PRESETS_DIR: text('Folder with further catalogue files.'),
-  KAITO_CACHED_WORKFLOWS: count('Workflows that the worker keeps in memory.', 2000, 10),
+  KAITO_CACHED_WORKFLOWS: count('Workflows that the worker keeps in memory, about 0.5 MiB each.', 1000, 10),
   KAITO_WORKFLOW_BUNDLE: text('File made by npm run build:workflows; workflow code is bundled at start unless set.'),
   KAITO_WORKER_VERSIONING: z.enum(['true', 'false']).default('false').meta({
     description:

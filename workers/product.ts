@@ -28,6 +28,7 @@ import type { Logger } from '../kubernetes/logger';
 import { RESOURCES } from '../kubernetes/resources';
 import { openAzureProvider, type AzureAccess } from './azure-provider';
 import type { Telemetry } from '../telemetry/telemetry';
+import { closeAfter, closeAll } from './close-all';
 import type { Configuration } from './configuration';
 import { openDataConverter } from './encryption/data-converter';
 import { observeBridge, observeKubernetes, observeTemporal, observeWorker, observeWorld } from './observability';
@@ -158,7 +159,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       const sweeper = createSweeper(deps, {
         temporal: temporalClient,
         configuration,
-        ...(telemetry !== undefined && { onOrphans: telemetry.onOrphans }),
+        ...(telemetry !== undefined && { onOrphans: telemetry.onOrphans, onRelease: telemetry.onRelease }),
       });
       await sweeper.schedule();
       const workflows = options.workflowBundle ?? (await workflowBundle(configuration));
@@ -201,15 +202,18 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       running,
       async stop() {
         telemetry?.stopping();
-        await bridge?.stop();
-        if (worker?.getState() === 'RUNNING') worker.shutdown();
-        if (worker !== undefined) await running;
-        await closeAll(closing);
+        const ended = async (): Promise<void> => {
+          if (worker?.getState() === 'RUNNING') worker.shutdown();
+          if (worker !== undefined) await running;
+        };
+        await closeAll([() => bridge?.stop(), ended, ...closing]);
       },
     };
   } catch (error) {
-    await closeAll(closing);
-    throw error;
+    // A worker that was made and does not run yet keeps its connection from being closed.
+    return closeAfter(error, closing, (problem) =>
+      logger.warn('not all could be closed after the start failed', { error: problem }),
+    );
   }
 }
 
@@ -224,8 +228,4 @@ export function temporalConfig({ temporal }: Pick<ProductOptions, 'temporal'>) {
 /** Clusters with own nodes only need no Karpenter. */
 async function hasNodeClaims(client: KubernetesClient): Promise<boolean> {
   return (await client.get(RESOURCES.customResourceDefinitions, { name: 'nodeclaims.karpenter.sh' })) !== undefined;
-}
-
-async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const close of closing) await close();
 }

@@ -5,7 +5,7 @@ import { readConfiguration, type Configuration } from './configuration';
 import { createLogger, installRuntime } from './logging';
 import { temporalConfig, workflowBundle } from './product';
 import { connectTemporal, type TemporalConnections } from './temporal-connections';
-import { currentBuildId, promote, workerVersion } from './versioning';
+import { currentVersion, GONE_AFTER_MS, promote, workerVersion, type SeenWorker } from './versioning';
 
 /** Between attempts to reach Temporal, which may be starting, too. */
 const TRY_AGAIN_AFTER_MS = 1_000;
@@ -46,12 +46,13 @@ async function main(): Promise<void> {
   const connections = await reachTemporal(configuration, deadline);
   try {
     const server = { connection: connections.worker, namespace: temporalConfig({}).namespace };
-    const before = await currentBuildId(server, version);
-    await promote(server, version, Math.max(0, deadline - Date.now()));
+    const before = await currentVersion(server, version);
+    const workers = await promote(server, version, Math.max(0, deadline - Date.now()));
     const former = before === 'no deployment' ? undefined : before.buildId;
     const change = former === version.buildId ? 'as before' : `before: ${nameOf(former)}`;
     const verb = version.buildId === undefined ? 'get' : 'gets';
     console.log(`deployment ${version.deploymentName}: ${nameOf(version.buildId)} ${verb} the work (${change})`);
+    if (!isOn) console.log(countedAs(workers));
   } finally {
     await connections.close();
   }
@@ -59,6 +60,15 @@ async function main(): Promise<void> {
 
 function nameOf(buildId: string | undefined): string {
   return buildId === undefined ? 'workers without version' : `version ${buildId}`;
+}
+
+/** A version that ended is told by its name; of workers without one, only their names and times tell those of before from the new ones. */
+function countedAs(workers: readonly SeenWorker[]): string {
+  const each = workers.map(({ identity, askedMsAgo }) => `${identity} (asked ${Math.round(askedMsAgo / 1_000)} s ago)`);
+  return (
+    `counted as such workers: ${each.join(', ') || 'none'}. ` +
+    `Look that these run: one that ended without a word to Temporal is counted for ${GONE_AFTER_MS / 1_000} s`
+  );
 }
 
 /** Connects as a worker does. Tries until the deadline, and says why it has to wait; throws what the last attempt did. */

@@ -2,8 +2,9 @@ import type { Client } from '@temporalio/client';
 import type { Dependencies } from '../activities/dependencies';
 import { createProviders } from '../activities/machines/acquire-machines';
 import { createSweepActivities } from '../activities/sweep';
+import type { SweepDependencies } from '../activities/sweep/dependencies';
 import { isWorkflowRunning, scheduleSweeps } from '../activities/sweep/schedule';
-import type { Orphan, SweepActivities } from '../api/sweep';
+import type { SweepActivities } from '../api/sweep';
 import type { Configuration } from './configuration';
 
 export interface Sweeper {
@@ -19,12 +20,11 @@ export function createSweeper(
     temporal,
     configuration,
     onOrphans,
+    onRelease,
   }: {
     readonly temporal: Client;
     readonly configuration: Pick<Configuration, 'taskQueue' | 'azure' | 'sweep'>;
-    /** Called with all orphans each time they are told; for metrics. */
-    readonly onOrphans?: (orphans: readonly Orphan[]) => void;
-  },
+  } & Pick<SweepDependencies, 'onOrphans' | 'onRelease'>,
 ): Sweeper {
   const { taskQueue, azure, sweep } = configuration;
   return {
@@ -36,6 +36,7 @@ export function createSweeper(
       providers: Object.values(createProviders(deps)),
       isWorkflowRunning: (ref) => isWorkflowRunning(temporal, ref),
       ...(onOrphans !== undefined && { onOrphans }),
+      ...(onRelease !== undefined && { onRelease }),
     }),
     // A task queue belongs to one cluster.
     schedule: () => scheduleSweeps(temporal, { clusterId: azure?.clusterId ?? taskQueue, taskQueue, ...sweep }),

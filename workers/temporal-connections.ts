@@ -76,7 +76,8 @@ async function connectBoth(options: NativeConnectionOptions & ConnectionOptions)
   }
 }
 
-async function readApiKey(file: string): Promise<string> {
+/** @throws Error naming the variable when the file can't be read, or is empty. */
+export async function readApiKey(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new Error(`KAITO_TEMPORAL_API_KEY_FILE: ${toError(error).message}; name the file that holds the API key`);
   });

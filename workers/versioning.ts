@@ -7,14 +7,14 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { temporal } from '@temporalio/proto';
 import type { NativeConnection, WorkerDeploymentOptions } from '@temporalio/worker';
 import { GRPC, grpcCodeOf } from '../api/grpc';
 import type { Logger } from '../kubernetes/logger';
 
-const { TaskQueueType } = temporal.api.enums.v1;
-const { WorkerVersioningMode } = temporal.api.enums.v1;
+const { RoutingConfigUpdateState, TaskQueueType, WorkerVersioningMode } = temporal.api.enums.v1;
 
 const BUILD_ID_DIGITS = 12;
 
@@ -69,17 +69,30 @@ export interface Temporal {
   readonly namespace: string;
 }
 
-/** The build ID that gets the work: undefined for workers without version. */
-export async function currentBuildId(
+interface CurrentVersion {
+  /** Undefined: workers without version. */
+  readonly buildId: string | undefined;
+  /** Whether all task queues know of it yet: until then they may give work to the former version. */
+  readonly isInEffect: boolean;
+  readonly conflictToken: Uint8Array;
+}
+
+/** The version that gets the work. */
+export async function currentVersion(
   { connection, namespace }: Temporal,
   { deploymentName }: WorkerVersion,
-): Promise<{ readonly buildId: string | undefined; readonly conflictToken: Uint8Array } | 'no deployment'> {
+): Promise<CurrentVersion | 'no deployment'> {
   try {
     const { workerDeploymentInfo: info, conflictToken } = await connection.workflowService.describeWorkerDeployment({
       namespace,
       deploymentName,
     });
-    return { buildId: info?.routingConfig?.currentDeploymentVersion?.buildId || undefined, conflictToken };
+    return {
+      buildId: info?.routingConfig?.currentDeploymentVersion?.buildId || undefined,
+      // Servers that do not tell have done it before they answer.
+      isInEffect: info?.routingConfigUpdateState !== RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS,
+      conflictToken,
+    };
   } catch (error) {
     if (grpcCodeOf(error) === GRPC.NOT_FOUND) return 'no deployment';
     throw error;
@@ -100,31 +113,43 @@ export async function makeCurrent(
     namespace,
     deploymentName,
     buildId,
-    identity: `kaito-temporal/${process.pid}`,
+    // Temporal shows who changed it last: in a cluster the name of the pod, so the Job's or a worker's.
+    identity: `kaito-temporal/${process.pid}@${hostname()}`,
     // The former version may have polled queues that are no longer used.
     ignoreMissingTaskQueues: true,
     ...(conflictToken !== undefined && { conflictToken }),
   });
 }
 
-/** Whether a version has a worker that asked for work within `withinMs`. */
-export async function hasWorkers(
+/** A worker as Temporal knows it. */
+export interface SeenWorker {
+  /** Process and host; in a cluster the host is the pod. */
+  readonly identity: string;
+  readonly askedMsAgo: number;
+}
+
+/**
+ * The workers of a version that asked for work within `withinMs`. Temporal forgets those that said goodbye, where it can (docs/upgrade.md); else one that
+ * ended is among them for as long as that.
+ */
+async function workersOf(
   { connection, namespace }: Temporal,
   { deploymentName, taskQueue }: WorkerVersion,
   buildId: string | undefined,
   withinMs: number,
-): Promise<boolean> {
+): Promise<readonly SeenWorker[]> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name: taskQueue },
     taskQueueType: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
   });
-  return (pollers ?? []).some(({ deploymentOptions: version, lastAccessTime }) => {
+  return (pollers ?? []).flatMap(({ deploymentOptions: version, lastAccessTime, identity }) => {
     const isVersioned = version?.workerVersioningMode === WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED;
     const isIt = isVersioned
       ? version?.deploymentName === deploymentName && version.buildId === buildId
       : buildId === undefined;
-    return isIt && Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1_000 < withinMs;
+    const askedMsAgo = Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1_000;
+    return isIt && askedMsAgo < withinMs ? [{ identity: identity || 'nameless', askedMsAgo }] : [];
   });
 }
 
@@ -133,7 +158,7 @@ const LOOK_EVERY_MS = 15_000;
 /** While Temporal does not know the version yet: it does from its first poll on. */
 const REGISTERED_AFTER_MS = 500;
 /** A worker asks for work anew after at most a minute: one that was not heard of for longer is gone. */
-const GONE_AFTER_MS = 90_000;
+export const GONE_AFTER_MS = 90_000;
 
 /**
  * Sees to it that the work is never given to a version that has no worker left: then the own version is made current, which is also how a first
@@ -151,7 +176,7 @@ export function watchVersion(
   let waitsFor: string | undefined;
 
   async function look(): Promise<'again' | 'soon' | 'never'> {
-    const current = await currentBuildId(server, version);
+    const current = await currentVersion(server, version);
     // Where there are no versions yet, workers without one have the work, but not for ever: some may come and go again.
     if (current === 'no deployment') return mine === undefined ? 'again' : 'soon';
     if (current.buildId === mine) {
@@ -160,7 +185,7 @@ export function watchVersion(
       return 'again';
     }
     const other = current.buildId ?? 'none';
-    if (await hasWorkers(server, version, current.buildId, goneAfterMs)) {
+    if ((await workersOf(server, version, current.buildId, goneAfterMs)).length > 0) {
       if (waitsFor !== other) logger.info('this worker waits: another version gets the work', { ...fields, other });
       waitsFor = other;
       return 'again';
@@ -207,20 +232,35 @@ export function watchVersion(
   };
 }
 
+/** While Temporal tells its task queues; it takes about a second. */
+const IN_EFFECT_AFTER_MS = 100;
+
 /**
- * Waits until the version has a worker, and makes it current; throws when there is none within `patienceMs`. Where no version ever had a worker,
- * those without one have the work already.
+ * Waits until the version has a worker, makes it current, and waits until no task queue gives work to the former one any more; throws when either takes
+ * longer than `patienceMs`. Where no version ever had a worker, those without one have the work already.
+ *
+ * @returns the workers that it counted; some may have ended a moment ago.
  */
-export async function promote(server: Temporal, version: WorkerVersion, patienceMs: number): Promise<void> {
+export async function promote(
+  server: Temporal,
+  version: WorkerVersion,
+  patienceMs: number,
+): Promise<readonly SeenWorker[]> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
     let refusal: unknown;
+    let workers: readonly SeenWorker[] = [];
     try {
       // Temporal refuses a version that never had a worker, and would give the work to one whose workers are gone, or to nobody.
-      if (await hasWorkers(server, version, version.buildId, GONE_AFTER_MS)) return await makeCurrent(server, version);
+      workers = await workersOf(server, version, version.buildId, GONE_AFTER_MS);
+      if (workers.length > 0) {
+        await makeCurrent(server, version);
+        await untilInEffect(server, version, deadline);
+        return workers;
+      }
     } catch (error) {
       const code = grpcCodeOf(error);
-      if (code === GRPC.NOT_FOUND && version.buildId === undefined) return;
+      if (code === GRPC.NOT_FOUND && version.buildId === undefined) return workers;
       if (code !== GRPC.NOT_FOUND && code !== GRPC.FAILED_PRECONDITION) throw error;
       refusal = error;
     }
@@ -232,6 +272,19 @@ export async function promote(server: Temporal, version: WorkerVersion, patience
       );
     }
     await delay(REGISTERED_AFTER_MS);
+  }
+}
+
+async function untilInEffect(server: Temporal, version: WorkerVersion, deadline: number): Promise<void> {
+  for (;;) {
+    const current = await currentVersion(server, version);
+    if (current === 'no deployment' || current.isInEffect) return;
+    if (Date.now() > deadline) {
+      throw new Error(
+        `deployment '${version.deploymentName}': the ${nameOf(version)} is current, but not all task queues know it yet: promote it again to wait for longer`,
+      );
+    }
+    await delay(IN_EFFECT_AFTER_MS);
   }
 }
 

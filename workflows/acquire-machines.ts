@@ -18,7 +18,7 @@ export async function acquireMachines(
     for (const candidate of plan.candidates) {
       const summary = `${candidate.nodeCount} × ${candidate.instanceType || 'own node'}`;
       const fromMs = Date.now();
-      const acquired = await activities(summary).acquireMachines({ ...record.input(), plan, candidate });
+      const acquired = await activities(record, summary).acquireMachines({ ...record.input(), plan, candidate });
       switch (acquired.kind) {
         case 'acquired':
           if (acquired.attempts !== undefined) record.tried(acquired.attempts);
@@ -37,7 +37,7 @@ export async function acquireMachines(
 
     const pauseMs = Math.min(CANDIDATES_PAUSE_MS.first * 2 ** round, CANDIDATES_PAUSE_MS.most);
     const nextTryTime = new Date(Date.now() + pauseMs).toISOString();
-    const reported = await activities('report next try').reportPause({ ...record.input(), plan, nextTryTime });
+    const reported = await activities(record, 'report next try').reportPause({ ...record.input(), plan, nextTryTime });
     record.tell(reported.status);
     if (await desired.askedAfter(desired.version, pauseMs)) return 'changed';
     if (isLong()) return 'changed';

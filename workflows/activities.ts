@@ -6,16 +6,16 @@
  */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { WorkspaceActivities } from '../api/workflow';
+import type { WorkspaceRecord } from './record';
 
 const policy = {
   startToCloseTimeout: '30 days',
-  heartbeatTimeout: '20s',
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m' },
   // A step that is told to stop has stopped when the next one begins: two never write at once.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 } as const;
 
 /** The activities, with a summary that the Temporal UI shows beside the name. */
-export function activities(summary: string): WorkspaceActivities {
-  return proxyActivities<WorkspaceActivities>({ ...policy, summary });
+export function activities({ heartbeatTimeoutMs }: WorkspaceRecord, summary: string): WorkspaceActivities {
+  return proxyActivities<WorkspaceActivities>({ ...policy, heartbeatTimeout: heartbeatTimeoutMs, summary });
 }

@@ -7,6 +7,8 @@ import { LOOK_SIGNAL, RETRY_SIGNAL, type Look } from '../api/workflow';
 export const look = defineSignal<[Look]>(LOOK_SIGNAL);
 export const retry = defineSignal(RETRY_SIGNAL);
 
+const DEFAULT_HEARTBEAT_TIMEOUT_MS = 20_000;
+
 export interface DesiredState {
   /** Grows with every request that is worth converging for. */
   readonly version: number;
@@ -14,6 +16,8 @@ export interface DesiredState {
   readonly wishes: number;
   /** The life that was observed last is to be deleted: there is nothing to plan. */
   readonly isDeleted: boolean;
+  /** Of the steps that begin now, as the last look said. */
+  readonly heartbeatTimeoutMs: number;
   /** What is being converged on; requests that it already covers are not worth a new round. */
   observe(life: Life): void;
   /** What was observed is released: the next life of the name starts from nothing. */
@@ -29,8 +33,10 @@ export function followDesiredState(): DesiredState {
   let observed: Life | undefined;
   let latest: Life | undefined;
   let deletedUid: string | undefined;
+  let heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS;
 
   setHandler(look, (request) => {
+    heartbeatTimeoutMs = request.heartbeatTimeoutMs ?? heartbeatTimeoutMs;
     // Of a life that is known to be deleted nothing more is asked.
     if (request.uid === deletedUid && request.reason !== 'gone') return;
     switch (request.reason) {
@@ -75,6 +81,9 @@ export function followDesiredState(): DesiredState {
     },
     get isDeleted() {
       return observed !== undefined && observed.uid === deletedUid;
+    },
+    get heartbeatTimeoutMs() {
+      return heartbeatTimeoutMs;
     },
     observe(life) {
       const wasFirst = observed === undefined;

@@ -16,6 +16,7 @@ import {
 } from '../api/history';
 import type { Attempt, Candidate, ReleaseInput, StepInput, StepName, WorkspaceRef } from '../api/workflow';
 import type { WorkspaceStatus } from '../api/workspace';
+import type { DesiredState } from './desired-state';
 
 /** Survives continue-as-new. */
 export interface Carried {
@@ -31,6 +32,8 @@ export interface WorkspaceRecord {
   readonly step: StepName;
   /** The status as last written by a step; undefined before the first. */
   readonly status: WorkspaceStatus | undefined;
+  /** Of the next step. */
+  readonly heartbeatTimeoutMs: number;
   /** Whether it is the record of this life; one that is of none yet becomes its. */
   isOf(uid: string): boolean;
   input(): StepInput;
@@ -56,7 +59,11 @@ const phaseKey = defineSearchAttributeKey('KaitoPhase', 'KEYWORD');
 const causeKey = defineSearchAttributeKey('KaitoCause', 'KEYWORD');
 const instanceTypeKey = defineSearchAttributeKey('KaitoInstanceType', 'KEYWORD');
 
-export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRecord {
+export function createRecord(
+  ref: WorkspaceRef,
+  desired: Pick<DesiredState, 'heartbeatTimeoutMs'>,
+  carried?: Carried,
+): WorkspaceRecord {
   let step: StepName = 'Plan';
   let lifeUid = carried?.uid;
   let attempts: readonly Attempt[] = carried?.attempts ?? [];
@@ -96,6 +103,9 @@ export function createRecord(ref: WorkspaceRef, carried?: Carried): WorkspaceRec
     },
     get status() {
       return status;
+    },
+    get heartbeatTimeoutMs() {
+      return desired.heartbeatTimeoutMs;
     },
     isOf(uid) {
       lifeUid ??= uid;

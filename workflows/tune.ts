@@ -27,7 +27,7 @@ export async function tune(
 
 async function train(desired: DesiredState, record: WorkspaceRecord, plan: Plan): Promise<'trained' | 'changed'> {
   record.enter('Data');
-  const checked = await activities('check dataset').checkDataset({ ...record.input(), plan });
+  const checked = await activities(record, 'check dataset').checkDataset({ ...record.input(), plan });
   if (checked.kind === 'superseded') return 'changed';
   record.tell(checked.status);
 
@@ -36,12 +36,12 @@ async function train(desired: DesiredState, record: WorkspaceRecord, plan: Plan)
   if (candidate === 'changed') return 'changed';
 
   record.enter('Data');
-  const prepared = await activities('prepare data').prepareData({ ...record.input(), plan, candidate });
+  const prepared = await activities(record, 'prepare data').prepareData({ ...record.input(), plan, candidate });
   if (prepared.kind !== 'done') return 'changed';
   record.tell(prepared.status);
 
   record.enter('Training');
-  const trained = await activities('train adapter').trainAdapter({ ...record.input(), plan, candidate });
+  const trained = await activities(record, 'train adapter').trainAdapter({ ...record.input(), plan, candidate });
   if (trained.kind !== 'done') return 'changed';
   record.tell(trained.status);
   return 'trained';
@@ -53,7 +53,7 @@ async function push(record: WorkspaceRecord, plan: Plan, patienceMs: number): Pr
   let pushed = await pushWithin(patienceMs, record, plan);
   if (pushed === 'late') {
     if ((await releaseMachines(record, plan, 'pushing')) === 'changed') return 'changed';
-    pushed = await activities('push adapter').pushAdapter({ ...record.input(), plan });
+    pushed = await activities(record, 'push adapter').pushAdapter({ ...record.input(), plan });
   }
   if (pushed.kind !== 'pushed') return 'changed';
   record.tell(pushed.status);
@@ -62,8 +62,10 @@ async function push(record: WorkspaceRecord, plan: Plan, patienceMs: number): Pr
 
 async function pushWithin(patienceMs: number, record: WorkspaceRecord, plan: Plan): Promise<PushOutcome | 'late'> {
   const scope = new CancellationScope({ cancellable: true, timeout: patienceMs });
+  const keptUntil = new Date(Date.now() + patienceMs).toISOString();
+  const input = { ...record.input(), plan, keptUntil };
   try {
-    return await scope.run(() => activities('push adapter').pushAdapter({ ...record.input(), plan }));
+    return await scope.run(() => activities(record, 'push adapter').pushAdapter(input));
   } catch (error) {
     // Told to stop, it has stopped, whatever it says: it may just have failed by itself.
     const isLate = scope.consideredCancelled && !CancellationScope.current().consideredCancelled;
@@ -80,7 +82,7 @@ export async function releaseMachines(
   failure?: Failure,
 ): Promise<'released' | 'changed'> {
   const input = { ...record.input(), plan, reason, ...(failure && { failure }) };
-  const released = await activities(`release machines (${reason})`).releaseTrainingMachines(input);
+  const released = await activities(record, `release machines (${reason})`).releaseTrainingMachines(input);
   if (released.kind === 'superseded') return 'changed';
   if ((released.status.machines ?? []).length === 0) record.released();
   record.tell(released.status);

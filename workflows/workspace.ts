@@ -33,7 +33,7 @@ type Outcome = 'done' | 'failed' | 'deleted' | 'gone' | 'replaced' | 'changed';
  */
 export async function workspace(ref: WorkspaceRef, carried?: Carried): Promise<void> {
   const desired = followDesiredState();
-  const record = createRecord(ref, carried);
+  const record = createRecord(ref, desired, carried);
   setHandler(status, () => record.status);
 
   try {
@@ -96,7 +96,7 @@ async function converge(ref: WorkspaceRef, desired: DesiredState, record: Worksp
   let plan: Plan | undefined;
   try {
     record.enter('Plan');
-    const planned = await activities('plan').planWorkspace(record.input());
+    const planned = await activities(record, 'plan').planWorkspace(record.input());
     if (planned.kind === 'gone') return 'gone';
     const life = planned.kind === 'deleting' ? planned : planned.plan;
     desired.observe(life);
@@ -127,12 +127,12 @@ async function serve(desired: DesiredState, record: WorkspaceRecord, plan: Plan)
   if (candidate === 'changed') return 'changed';
 
   record.enter('Workload');
-  const applied = await activities('apply workload').applyWorkload({ ...record.input(), plan, candidate });
+  const applied = await activities(record, 'apply workload').applyWorkload({ ...record.input(), plan, candidate });
   if (applied.kind === 'superseded') return 'changed';
   const { workload } = applied;
 
   record.enter('Serving');
-  const serving = await activities('wait until serving').waitUntilServing({
+  const serving = await activities(record, 'wait until serving').waitUntilServing({
     ...record.input(),
     plan,
     candidate,
@@ -174,7 +174,7 @@ async function release(ref: WorkspaceRef, record: WorkspaceRecord, reason: Relea
   record.enter(reason === 'cancelled' ? 'Cancelled' : 'Release');
   const life = record.life();
   const input = { ...record.input(), reason, ...(life !== undefined && { life }) };
-  const released = await activities(`release (${reason})`).releaseWorkspace(input);
+  const released = await activities(record, `release (${reason})`).releaseWorkspace(input);
   record.released();
   record.tell(released.status);
 }

@@ -11,6 +11,8 @@ import { specHash } from '../../manifests/controller-revision';
 
 const DIGEST_DIGITS = 12;
 const MOST_FIELDS = 10;
+/** Of a field's path: the parts without a schema may have keys of any length. */
+const MOST_FIELD_CHARS = 100;
 const MOST_CAUSE_CHARS = 200;
 const ANNOTATION_CHANGE_CAUSE = 'kubernetes.io/change-cause';
 const SPECIFICATION = ['resource', 'inference', 'tuning'] as const;
@@ -37,7 +39,9 @@ export async function describeChange(
     generation,
     digest: specHash(workspace).slice(0, DIGEST_DIGITS),
     ...lastManager(workspace.metadata),
-    ...(changed.length > 0 && { changed: changed.slice(0, MOST_FIELDS) }),
+    ...(changed.length > 0 && {
+      changed: changed.slice(0, MOST_FIELDS).map((path) => path.slice(0, MOST_FIELD_CHARS)),
+    }),
     ...(cause !== undefined && { cause: cause.slice(0, MOST_CAUSE_CHARS) }),
   };
 }

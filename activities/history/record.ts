@@ -58,6 +58,8 @@ export function fitted(record: LifeRecord): LifeRecord {
     (whole) => withLogs(whole, (log) => ({ ...log, steps: log.steps.slice(-10) })),
     (whole) => ({ ...whole, logs: whole.logs.slice(-1) }),
     ({ attempts: _, ...whole }) => whole,
+    (whole) =>
+      withLogs(whole, (log) => ({ ...log, generations: log.generations.map(({ changed: _, ...change }) => change) })),
   ];
   let small = record;
   for (const way of ways) {

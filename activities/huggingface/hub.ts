@@ -19,6 +19,8 @@ export interface HubOptions {
 const ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const TOKEN = /^hf_[A-Za-z0-9_-]+$/;
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** Of the file that describes a model; those that are known have a few hundred KiB at most. Anybody may publish a larger one, and the worker reads it whole. */
+const MOST_CONFIG_BYTES = 4 * 1_024 * 1_024;
 
 /**
  * Describes a model of the Hugging Face hub from its configuration and file sizes; no weights are downloaded. The commit found is pinned, so
@@ -46,7 +48,13 @@ export async function describeModel(id: string, options: HubOptions): Promise<Mo
     for await (const { type, path, size } of listFiles({ ...at, recursive: true })) {
       if (type === 'file') files.push({ path, size });
     }
-    const read = async (path: string) => (await downloadFile({ ...at, path, xet: false }))?.text();
+    const read = async (path: string): Promise<string | undefined> => {
+      const size = files.find((file) => file.path === path)?.size ?? 0;
+      if (size > MOST_CONFIG_BYTES) {
+        throw failure('NotSupported', `${name}: ${path} has ${size} bytes, and may have ${MOST_CONFIG_BYTES}`);
+      }
+      return (await downloadFile({ ...at, path, xet: false }))?.text();
+    };
     const config = (await read('config.json')) ?? (isMistralFormat(files) ? await read('params.json') : undefined);
     if (config === undefined) throw failure('NotSupported', `${name}: the repository has no config.json`);
     return describeConfig(name, parseConfig(name, config), files, sha, gated !== false);

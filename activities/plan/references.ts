@@ -14,6 +14,7 @@ import {
 } from '../../presets/inference-config';
 import { sha256 } from '../../manifests/digest';
 import type { Dependencies } from '../dependencies';
+import { readSecret } from '../read-secret';
 
 const TOKEN_KEY = 'HF_TOKEN';
 
@@ -46,7 +47,7 @@ function kindOf({ tuning }: Workspace): 'inference' | 'tuning' {
 
 /** The token is used here and nowhere else: it never leaves this process except to the hub. */
 async function readToken(
-  { client }: Dependencies,
+  deps: Dependencies,
   workspace: Workspace,
   preset: PresetSpec,
   signal: AbortSignal,
@@ -55,7 +56,7 @@ async function readToken(
   if (name === undefined) return undefined;
   const field = `${kindOf(workspace)}.preset.presetOptions.modelAccessSecret`;
   const { namespace } = workspace.metadata;
-  const secret = await client.get(RESOURCES.secrets, { namespace, name }, { signal });
+  const secret = await readSecret(deps, { namespace, name, field }, signal);
   if (secret === undefined) {
     const message = `${field}: Secret '${name}' not found in namespace '${namespace}'`;
     const remedy = `Create it: kubectl create secret generic ${name} -n ${namespace} --from-literal=${TOKEN_KEY}=…`;
@@ -112,10 +113,18 @@ export async function readConfigMap(
   }
   const text = configMap.data?.[key];
   if (text === undefined) {
-    const keys = Object.keys(configMap.data ?? {}).join(', ') || 'no keys';
+    const keys = shownKeys(Object.keys(configMap.data ?? {}));
     const message = `${field}: ConfigMap '${name}' lacks the key ${key}; it has ${keys}`;
     throw new CauseError({ cause: 'MissingReference', message, remedy: `Put the options under the key ${key}.` });
   }
   const { resourceVersion } = configMap.metadata;
   return { text, hash: sha256(text), source: { name, resourceVersion } };
+}
+
+/** A ConfigMap may have any number of keys; the status has not room for all. */
+const MOST_KEYS = 10;
+
+function shownKeys(keys: readonly string[]): string {
+  const rest = keys.length - MOST_KEYS;
+  return [...keys.slice(0, MOST_KEYS), ...(rest > 0 ? [`${rest} more`] : [])].join(', ') || 'no keys';
 }

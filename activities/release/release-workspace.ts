@@ -58,7 +58,6 @@ export function createReleaseWorkspace(
     if (reason === 'deleted') {
       context.event(workspace, 'Normal', 'Released', 'everything that was made for the Workspace is gone');
       await letGo(deps, workspace, context.signal);
-      deps.status.forget(workspace.metadata.uid);
       return { kind: 'released' };
     }
     const resume = `kubectl annotate workspace ${ref.name} -n ${ref.namespace} ${ANNOTATION_RETRY}="$(date +%s)" --overwrite`;

@@ -2,7 +2,8 @@
  * The whole status from what a step knows and what it observed: a pure function, so that the same facts always give the same status and an
  * unchanged status is not written again.
  */
-import { CONDITIONS, observed, shorten, type ConditionType, type Observed } from '../../api/conditions';
+import { CONDITIONS, MOST_MESSAGE_BYTES, observed, type ConditionType, type Observed } from '../../api/conditions';
+import { shorten } from '../../api/shorten';
 import { remedyOf, type Failure } from '../../api/causes';
 import { ANNOTATION_RETRY } from '../../api/labels';
 import type {
@@ -17,8 +18,8 @@ import type {
 import { furtherAttempts, type Candidate, type Plan, type StatusFacts } from '../../api/workflow';
 import type { Observation } from '../observe/observation';
 
-/** Longest message of a step, an attempt or a plan, UTF-16 units; the API's texts hold more, people don't read more. */
-const MOST_MESSAGE_CHARS = 1_024;
+/** Longest message of a step or a plan, bytes; the API's texts hold more, people don't read more. */
+const MOST_STEP_BYTES = 1_024;
 
 export interface Situation {
   readonly workspace: Workspace;
@@ -72,14 +73,14 @@ export function composeStatus(situation: Situation): WorkspaceStatus {
     observedGeneration: situation.generation,
     ...(retry !== undefined && { observedRetry: retry }),
     state,
-    message: shorten(trouble?.message ?? situation.message),
+    message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_BYTES),
     ...(targetNodeCount !== undefined && { targetNodeCount }),
     ...(instanceType !== undefined && instanceType !== '' && { instanceType }),
     ...priceOf(situation, previous),
     ...reservationOf(situation, previous),
     step: {
       name: step,
-      message: shorten(trouble?.message ?? situation.message, MOST_MESSAGE_CHARS),
+      message: shorten(trouble?.message ?? situation.message, MOST_STEP_BYTES),
       startedTime:
         previous.step?.name === step && previous.step.startedTime !== undefined
           ? previous.step.startedTime
@@ -136,7 +137,7 @@ function conditionsOf(situation: Situation): readonly Observed[] {
   const { step, plan, observation, failure, message, isCancelled } = situation;
   const planned =
     plan !== undefined
-      ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan), MOST_MESSAGE_CHARS)]
+      ? [observed(CONDITIONS.planned, true, 'Planned', planSummary(plan), MOST_STEP_BYTES)]
       : failure !== undefined && (step === 'Plan' || step === 'Failed')
         ? [observed(CONDITIONS.planned, false, failure.cause, `${failure.message} ${remedyOf(failure)}`)]
         : [];

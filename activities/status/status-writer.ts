@@ -3,6 +3,7 @@ import type { KubernetesClient } from '../../kubernetes/client';
 import { isConflict, isNotFound } from '../../kubernetes/errors';
 import { RESOURCES } from '../../kubernetes/resources';
 import { API_VERSION, KIND, type Workspace, type WorkspaceStatus } from '../../api/workspace';
+import type { World } from '../observe/world';
 
 export interface StatusWriter {
   /** The Workspace with the newest status that this process knows: what was read, or what it wrote after that. */
@@ -63,4 +64,14 @@ export function createStatusWriter(
       writtenByUid.delete(uid);
     },
   };
+}
+
+/** Frees what is remembered of Workspaces that are gone, whichever worker released them. Returns how to end that. */
+export function forgetGone(
+  writer: Pick<StatusWriter, 'forget'>,
+  workspaces: Pick<World['workspaces'], 'subscribe'>,
+): () => void {
+  return workspaces.subscribe(({ type, object }) => {
+    if (type === 'deleted') writer.forget(object.metadata.uid);
+  });
 }

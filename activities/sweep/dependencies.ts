@@ -16,5 +16,7 @@ export interface SweepDependencies {
   readonly isWorkflowRunning: (ref: WorkspaceRef) => Promise<boolean>;
   /** Called with all orphans each time they are told; for metrics. */
   readonly onOrphans?: (orphans: readonly Orphan[]) => void;
+  /** Called when a release begins; what it returns, when that has ended, however it did. */
+  readonly onRelease?: (orphan: Orphan) => () => void;
   readonly now: () => Date;
 }

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { SweepActivities } from '../../api/sweep';
+import { turnsAfter, type SweepActivities } from '../../api/sweep';
 import { toError } from '../../api/to-error';
 import type { SweepDependencies } from './dependencies';
 import { findOrphans } from './find-orphans';
@@ -11,7 +11,8 @@ const HEARTBEAT_MS = 5_000;
 /** The activities of the sweep workflow. */
 export function createSweepActivities(deps: SweepDependencies): SweepActivities {
   return {
-    findOrphans: () => beating(({ signal }) => findOrphans(deps, signal)),
+    // A sweep that earlier code began says nothing of the one before.
+    findOrphans: (before = turnsAfter([])) => beating(({ signal }) => findOrphans(deps, before, signal)),
     reportOrphans: async (input) => reportOrphans(deps, input),
     releaseOrphan: (orphan) => beating((context) => releaseOrphan(deps, orphan, context)),
   };

@@ -23,7 +23,8 @@ export async function releaseOrphan(
 
   const { namespace, name: workspaceName, uid } = workspace;
   deps.logger.warn('releasing orphaned machines', { kind, name, namespace, workspace: workspaceName, uid });
-  const end = await sweeping.remove(orphan, context);
+  const ended = deps.onRelease?.(orphan);
+  const end = await sweeping.remove(orphan, context).finally(ended);
   if (end === 'not ours') return kept(deps, orphan, 'it is not what was seen any more');
   return { kind: 'released' };
 }

@@ -3,6 +3,7 @@
  * inside through the worker: not by a number, not by a name that resolves to one, not by a redirect. The training program holds the same rules.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { toError } from '../../api/to-error';
 
 /** Ranges of IANA's special-purpose registries that are not reachable for everybody. */
 const NOT_PUBLIC_IPV4: readonly (readonly [network: string, prefix: number])[] = [
@@ -53,6 +54,16 @@ export function isPublic(address: string): boolean {
 /** Whether the operator lets datasets come from an address, public or not. */
 export type AllowedHosts = (host: string, port: number, address: string) => boolean;
 
+/** What is wrong with an entry of what the operator allows; undefined where nothing is. */
+export function privateHostProblem(entry: string): string | undefined {
+  try {
+    allowedHosts([entry]);
+    return undefined;
+  } catch (error) {
+    return toError(error).message;
+  }
+}
+
 /**
  * Reads what the operator allows besides public addresses: hosts, `host:port`, addresses and networks (`10.1.0.0/16`).
  *
@@ -62,9 +73,10 @@ export function allowedHosts(entries: readonly string[]): AllowedHosts {
   const names = new Set<string>();
   const networks = new BlockList();
   for (const entry of entries.map((text) => text.trim().toLowerCase()).filter((text) => text !== '')) {
-    const [network = '', prefix] = entry.split('/');
-    const family = isIP(network);
-    if (prefix !== undefined) networks.addSubnet(network, prefixOf(entry, prefix, family), familyName(family));
+    const [network = '', ...prefix] = entry.split('/');
+    // The zone of a link-local address says nothing outside of its node.
+    const family = network.includes('%') ? 0 : isIP(network);
+    if (prefix.length > 0) networks.addSubnet(network, prefixOf(entry, prefix.join('/'), family), familyName(family));
     else if (family !== 0) networks.addAddress(network, familyName(family));
     else names.add(entry);
   }
@@ -79,7 +91,7 @@ function prefixOf(entry: string, prefix: string, family: number): number {
   const longest = { 4: 32, 6: 128 }[family];
   const length = /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
   if (longest === undefined || !(length <= longest))
-    throw new RangeError(`"${entry}" is no network such as 10.1.0.0/16`);
+    throw new RangeError(`'${entry}' is no network; write for example 10.1.0.0/16, or a host without a slash`);
   return length;
 }
 

@@ -2,11 +2,12 @@
  * Asks the addresses of a dataset what they hold, before a machine is bought for it: as far as that can be told without downloading. Nothing
  * of a URL's query or credentials gets into a message.
  */
-import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
+import { lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
 import { CauseError, type Cause } from '../../api/causes';
 import { allowedHosts, isPublic, type AllowedHosts } from './addresses';
+import { inTurn, type Resolve, type ResolveInTurn } from './lookups';
 
 export interface DatasetUrlOptions {
   readonly signal: AbortSignal;
@@ -17,13 +18,6 @@ export interface DatasetUrlOptions {
   /** Finds the addresses of a name, all of them, as `dns.lookup` with `all: true` does; the machine's own resolver unless given. */
   readonly resolve?: Resolve;
 }
-
-/** Calls back with every address of a name. */
-export type Resolve = (
-  hostname: string,
-  options: LookupAllOptions,
-  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
-) => void;
 
 /** A file of the dataset, as far as its server tells. */
 export interface DatasetFile {
@@ -65,13 +59,14 @@ export async function checkDatasetUrls(
   options: DatasetUrlOptions,
 ): Promise<readonly DatasetFile[]> {
   const allowed = allowedHosts(options.allowPrivateHosts);
+  const resolve = inTurn(options.resolve ?? lookup);
   const queue = urls.map((url, index) => ({ url, index })).values();
   const files: DatasetFile[] = [];
   const failures: { readonly index: number; readonly failure: CauseError }[] = [];
   const work = async (): Promise<void> => {
     for (const { url, index } of queue) {
       try {
-        files[index] = await checkUrl(url, `${FIELD}[${index}]`, allowed, options);
+        files[index] = await checkUrl(url, `${FIELD}[${index}]`, { ...options, allowed, resolve });
       } catch (error) {
         if (!(error instanceof CauseError)) throw error;
         failures.push({ index, failure: error });
@@ -104,26 +99,23 @@ interface Asked {
   readonly allowed: AllowedHosts;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  readonly resolve: Resolve;
+  readonly resolve: ResolveInTurn;
 }
 
 async function checkUrl(
   text: string,
   field: string,
-  allowed: AllowedHosts,
-  options: DatasetUrlOptions,
+  {
+    allowed,
+    signal,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    resolve,
+  }: Pick<Asked, 'allowed' | 'signal' | 'resolve'> & Pick<DatasetUrlOptions, 'timeoutMs'>,
 ): Promise<DatasetFile> {
   const url = URL.parse(text);
   if (url === null || !isWeb(url)) throw failure('InvalidInput', `${field}: is no http or https address`);
   const shown = `${url.origin}${url.pathname}`;
-  const asked = {
-    field,
-    shown,
-    allowed,
-    signal: options.signal,
-    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    resolve: options.resolve ?? lookup,
-  };
+  const asked = { field, shown, allowed, signal, timeoutMs, resolve };
 
   const head = await follow('HEAD', url, asked);
   // Some servers say 0 in answer to every HEAD.
@@ -198,8 +190,11 @@ async function ask(
   const refusal = isIP(host) === 0 ? undefined : check(host);
   if (refusal !== undefined) throw refusal;
 
-  const agent = new Agent({ connect: { lookup: checkedLookup(asked.resolve, check), timeout: asked.timeoutMs } });
   const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(asked.timeoutMs)]);
+  let isFound = isIP(host) !== 0;
+  const found = (): void => void (isFound = true);
+  const connect = { lookup: checkedLookup(asked.resolve, signal, check, found), timeout: asked.timeoutMs };
+  const agent = new Agent({ connect });
   try {
     const response = await agent.request({
       origin: url.origin,
@@ -218,7 +213,8 @@ async function ask(
   } catch (error) {
     asked.signal.throwIfAborted();
     if (error instanceof CauseError) throw error;
-    const why = signal.aborted ? `no answer within ${asked.timeoutMs / 1000} s` : reasonOf(error);
+    const late = `${isFound ? 'no answer' : 'its name could not be looked up'} within ${asked.timeoutMs / 1000} s`;
+    const why = signal.aborted ? late : reasonOf(error);
     throw unavailable(asked, `${host} can't be asked: ${why}`, error);
   } finally {
     // The body isn't wanted, however long it is.
@@ -227,9 +223,15 @@ async function ask(
 }
 
 /** Resolves a name and refuses it if any of its addresses is refused: what is connected to is what was checked. */
-function checkedLookup(resolve: Resolve, check: (address: string) => CauseError | undefined): LookupFunction {
+function checkedLookup(
+  resolve: ResolveInTurn,
+  signal: AbortSignal,
+  check: (address: string) => CauseError | undefined,
+  found: () => void,
+): LookupFunction {
   return (hostname, options, callback) => {
-    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+    resolve(signal, hostname, { ...options, all: true }, (error, addresses) => {
+      if (error === null) found();
       const refusal = error ?? addresses.map(({ address }) => check(address)).find((found) => found !== undefined);
       const [first] = addresses ?? [];
       if (refusal !== undefined || first === undefined) callback(refusal ?? new Error('no address'), '');

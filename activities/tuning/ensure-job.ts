@@ -6,6 +6,7 @@ import type { Dependencies } from '../dependencies';
 import type { StepContext } from '../step';
 import { applyNetworkPolicy } from '../workload/apply-network-policy';
 import { applyOwned, assertOwned, type OwnedManifest } from '../workload/apply-owned';
+import { isOfFormerLife } from '../workload/former-life';
 
 export interface JobManifest extends OwnedManifest {
   readonly metadata: OwnedManifest['metadata'] & { readonly annotations: Readonly<Record<string, string>> };
@@ -16,23 +17,25 @@ export type Replace = 'none' | 'failed' | 'ended';
 
 /**
  * Makes the Job exist as rendered. One that is so already is left to run, or to have run, unless `replace` says otherwise; what differs is
- * replaced. Its predecessor and its pods are gone before it starts: two never write the same volume.
+ * replaced, and so is what a former Workspace of this name left. Its predecessor and its pods are gone before it starts: two never write the same
+ * volume.
  */
 export async function ensureJob(
-  deps: Dependencies,
+  deps: Pick<Dependencies, 'client' | 'world' | 'workload'>,
   workspace: Workspace,
   manifest: JobManifest,
   replace: Replace,
-  context: StepContext,
+  context: Pick<StepContext, 'signal' | 'event' | 'progress'>,
 ): Promise<void> {
   const { client, world } = deps;
   const { signal } = context;
   const { namespace, name } = manifest.metadata;
   const existing = await client.get(RESOURCES.jobs, { namespace, name }, { signal });
   if (existing !== undefined) {
-    assertOwned(RESOURCES.jobs, existing, workspace);
+    const isLeftover = await isOfFormerLife(deps, existing, workspace, signal);
+    if (!isLeftover) assertOwned(RESOURCES.jobs, existing, workspace);
     const isLeaving = existing.metadata.deletionTimestamp !== undefined;
-    const isAsRendered = hashOf(existing.metadata) === hashOf(manifest.metadata);
+    const isAsRendered = !isLeftover && hashOf(existing.metadata) === hashOf(manifest.metadata);
     if (isAsRendered && !isLeaving && !isToBeReplaced(existing, replace)) return;
 
     const { uid } = existing.metadata;

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { CauseError } from '../../api/causes';
 import type { TuningStatus, Workspace } from '../../api/workspace';
-import type { Plan, PushOutcome, StepInput } from '../../api/workflow';
+import type { PushInput, PushOutcome } from '../../api/workflow';
 import { pushJob, pushJobName } from '../../manifests/tuning/push-job';
 import { RESOURCES } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
@@ -13,21 +13,20 @@ import type { Dependencies } from '../dependencies';
 import { observeJob } from '../observe/job';
 import { defineStep, type StepContext } from '../step';
 import { troubleTeller } from '../tell-trouble';
+import { pushDeadline } from './deadlines';
 import { ensureJob } from './ensure-job';
 import { readResult } from './job-result';
 import { checkPushSecret } from './push-secret';
 import { tuningOf } from './tuning-of';
 
-type Input = StepInput & { readonly plan: Plan };
-
 /** The result of `push`; presets/runtime/README.md. */
 const resultSchema = z.object({ image: z.string(), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/) });
 
-export function createPushAdapter(deps: Dependencies): (input: Input) => Promise<PushOutcome> {
-  return defineStep<Input, PushOutcome>(
+export function createPushAdapter(deps: Dependencies): (input: PushInput) => Promise<PushOutcome> {
+  return defineStep<PushInput, PushOutcome>(
     deps,
     { name: 'Push', life: ({ plan }) => plan },
-    async ({ ref, plan }, context) => {
+    async ({ ref, plan, keptUntil }, context) => {
       const tuning = tuningOf(plan);
       const { push, claim } = tuning;
       if (push === undefined) throw new TypeError('nothing is to be pushed');
@@ -40,7 +39,10 @@ export function createPushAdapter(deps: Dependencies): (input: Input) => Promise
       }
 
       const message = `pushing the adapter to ${push.image}`;
-      const following = context.follow(workspace, () => ({ plan, message }));
+      const following = context.follow(workspace, () => {
+        const deadline = pushDeadline(deps.world.workspace(ref) ?? workspace, deps.world.owned(ref), keptUntil);
+        return { plan, message, ...(deadline !== undefined && { deadline }) };
+      });
       let result: z.infer<typeof resultSchema>;
       try {
         await checkPushSecret(deps, { namespace, name: push.secretName }, context.signal);

@@ -1,18 +1,18 @@
 import { CauseError } from '../../api/causes';
-import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
+import { readSecret } from '../read-secret';
 
 const KEY = '.dockerconfigjson';
 const FIELD = 'tuning.output.imagePushSecret';
 
 /** Throws a CauseError unless the Secret is there and holds a Docker config. Its contents go nowhere. */
 export async function checkPushSecret(
-  { client }: Dependencies,
+  deps: Pick<Dependencies, 'client'>,
   at: { readonly namespace: string; readonly name: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { namespace, name } = at;
-  const secret = await client.get(RESOURCES.secrets, at, { signal });
+  const secret = await readSecret(deps, { ...at, field: FIELD }, signal);
   const where = `Secret '${name}' in namespace '${namespace}'`;
   const remedy = `Create it: kubectl create secret docker-registry ${name} -n ${namespace} --docker-server=… --docker-username=… --docker-password=…`;
   const problem =

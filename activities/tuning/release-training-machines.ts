@@ -2,7 +2,7 @@
  * The end of a training as far as its machines go: they are released, unless the user keeps them or they hold the only copy of the adapter.
  */
 import type { Failure } from '../../api/causes';
-import { ANNOTATION_KEEP_MACHINES } from '../../api/labels';
+import { ANNOTATION_KEEP_MACHINES, keepsMachines } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
 import type { FinishOutcome, Plan, StepInput, TrainingReleaseReason } from '../../api/workflow';
 import { RESOURCES } from '../../kubernetes/resources';
@@ -58,12 +58,12 @@ async function letGo(
   context: StepContext,
   reason: TrainingReleaseReason,
 ): Promise<string | undefined> {
-  const { namespace, name, uid, annotations } = workspace.metadata;
+  const { namespace, name, uid } = workspace.metadata;
   if (workspace.resource.instanceType === undefined) return undefined;
   await adoptMachines(providers, workspace, context);
   const bought = observeMachines(workspace, deps.world.owned({ namespace, name }));
   if (bought.length === 0) return undefined;
-  if (annotations?.[ANNOTATION_KEEP_MACHINES] === 'true') {
+  if (keepsMachines(workspace.metadata)) {
     return `its machines are kept, as the annotation ${ANNOTATION_KEEP_MACHINES} asks`;
   }
   if (reason !== 'succeeded' && (await isOnTheMachines(deps, workspace, plan, context.signal))) {

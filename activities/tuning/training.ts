@@ -7,9 +7,7 @@ import { z } from 'zod';
 import { CauseError, type Cause, type Failure } from '../../api/causes';
 import type { TrainingProgress, TuningStatus, Workspace } from '../../api/workspace';
 import type { Candidate, Plan, StepInput, TrainingOutcome, TuningPlan } from '../../api/workflow';
-import { outputClaim } from '../../manifests/tuning/output-claim';
 import { trainingJob } from '../../manifests/tuning/training-job';
-import { RESOURCES } from '../../kubernetes/resources';
 import { currentWorkspace } from '../current-workspace';
 import type { Dependencies } from '../dependencies';
 import type { CandidateInput } from '../machines/acquire-machines';
@@ -19,10 +17,11 @@ import { observe, observeTraining } from '../observe/observation';
 import { defineStep, type Following, type StepContext, type Told } from '../step';
 import { troubleTeller } from '../tell-trouble';
 import { ensureRevision } from '../workload/revisions';
-import { applyOwned } from '../workload/apply-owned';
+import { trainingDeadline } from './deadlines';
 import { ensureJob, type Replace } from './ensure-job';
 import { followProgress } from './follow-progress';
 import { readResult } from './job-result';
+import { ensureClaim } from './results-claim';
 import { resultsPlace } from './results-place';
 import { tuningOf } from './tuning-of';
 
@@ -39,7 +38,7 @@ export function createPrepareData(deps: Dependencies): (input: CandidateInput) =
     async (input, context) => {
       const workspace = await currentWorkspace(deps, input.ref, input.plan, context.signal);
       await ensureTraining(deps, input, workspace, 'failed', context);
-      const told = (): Told => ({ ...basics(input), message: 'preparing the data' });
+      const told = (): Told => ({ ...basics(input), message: 'preparing the data', ...deadline(deps, workspace) });
       const following = context.follow(workspace, told, { lazily: true });
       const end = await untilJob(deps, input, workspace, context, (job) => {
         context.progress(dataMessage(job));
@@ -72,6 +71,7 @@ export function createTrainAdapter(deps: Dependencies): (input: CandidateInput) 
       const told = (): Told => ({
         ...basics(input),
         message: progress === undefined ? 'training' : progressMessage(progress),
+        ...deadline(deps, workspace),
         tuning: { hash: tuning.hash, ...kept(tuning), ...(progress !== undefined && { progress }) },
       });
       const following = context.follow(workspace, told);
@@ -116,6 +116,11 @@ function basics({ plan, candidate }: { readonly plan: Plan; readonly candidate: 
   return { plan, targetNodeCount: candidate.nodeCount, instanceType: candidate.instanceType };
 }
 
+function deadline({ world }: Dependencies, workspace: Workspace): Pick<Told, 'deadline'> {
+  const until = trainingDeadline(workspace, world.owned(workspace.metadata));
+  return until === undefined ? {} : { deadline: until };
+}
+
 function kept({ claim }: TuningPlan): Pick<TuningStatus, 'volume'> {
   return claim === undefined ? {} : { volume: claim.name };
 }
@@ -131,31 +136,11 @@ async function ensureTraining(
   const { model } = plan;
   if (model === undefined) throw new TypeError('a tuning has a model');
   const revision = await ensureRevision(deps, workspace, context.signal);
-  const isEmpty = tuning.claim !== undefined && (await makeClaim(deps, workspace, tuning.claim, context.signal));
+  const isEmpty = tuning.claim !== undefined && (await ensureClaim(deps, workspace, tuning.claim, context));
   const planned = { ...plan, tuning };
   const job = trainingJob({ workspace, model, candidate, plan: planned, revision, configuration: deps.workload });
   // What a Job left on a volume that is gone has to be made again.
   await ensureJob(deps, workspace, job, isEmpty ? 'ended' : replace, context);
-}
-
-/** Makes the claim exist; true when it did not. */
-async function makeClaim(
-  deps: Dependencies,
-  workspace: Workspace,
-  claim: NonNullable<TuningPlan['claim']>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { namespace } = workspace.metadata;
-  const existing = await deps.client.get(RESOURCES.persistentVolumeClaims, { namespace, name: claim.name }, { signal });
-  if (existing?.metadata.deletionTimestamp !== undefined) {
-    throw new CauseError({
-      cause: 'Conflict',
-      message: `PersistentVolumeClaim ${claim.name} is being deleted`,
-      remedy: 'Nothing to do: it is made anew when it is gone.',
-    });
-  }
-  await applyOwned(deps, RESOURCES.persistentVolumeClaims, outputClaim({ workspace, claim }), workspace, signal);
-  return existing === undefined;
 }
 
 type JobEnd = { readonly kind: 'done' } | { readonly kind: 'lost'; readonly what: string };

@@ -6,7 +6,7 @@ import { applyOwned } from './apply-owned';
 
 /** Makes the Workspace's NetworkPolicy exist where the installation wants one. It goes with the Workspace. */
 export async function applyNetworkPolicy(
-  deps: Dependencies,
+  deps: Pick<Dependencies, 'client' | 'workload'>,
   workspace: Workspace,
   spansNodes: boolean,
   signal: AbortSignal,

@@ -11,7 +11,7 @@ export interface OwnedManifest extends Manifest {
 
 /** Server-side apply, of our own objects only: an object of that name that belongs to somebody else is a conflict for people to solve. */
 export async function applyOwned<T extends KubernetesObject>(
-  { client }: Dependencies,
+  { client }: Pick<Dependencies, 'client'>,
   resource: Resource<T>,
   manifest: OwnedManifest,
   workspace: Workspace,
@@ -37,5 +37,6 @@ export function assertOwned(resource: Resource, { metadata }: KubernetesObject, 
   throw new CauseError({
     cause: 'Conflict',
     message: `${resource.kind} '${metadata.name}' in namespace '${metadata.namespace}' exists and belongs to ${owner || 'nobody'}`,
+    remedy: `Rename the Workspace, or remove the object if nobody needs it: kubectl delete ${resource.plural} ${metadata.name} -n ${metadata.namespace}.`,
   });
 }

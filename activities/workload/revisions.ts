@@ -9,6 +9,7 @@ import { isAlreadyExists } from '../../kubernetes/errors';
 import type { ControllerRevision } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import type { Dependencies } from '../dependencies';
+import { isOfFormerLife } from './former-life';
 
 const MOST_REVISIONS = 10;
 
@@ -50,11 +51,9 @@ async function recordRevision(
   const { namespace, name } = workspace.metadata;
   const labelSelector = labelsSelector({ [LABEL_REVISION_OWNER]: name });
   const { items } = await client.list(RESOURCES.controllerRevisions, { namespace, labelSelector }, { signal });
-  await remove(
-    { client },
-    items.filter((item) => isOfFormerLife(item, workspace)),
-    signal,
-  );
+  for (const item of items) {
+    if (await isOfFormerLife({ client }, item, workspace, signal)) await remove({ client }, [item], signal);
+  }
   const mine = items.filter((item) => item.metadata.ownerReferences?.some(({ uid }) => uid === workspace.metadata.uid));
   const same = mine.find((item) => item.metadata.annotations?.[ANNOTATION_HASH] === hash);
   if (same !== undefined) return same.revision;
@@ -74,15 +73,6 @@ async function prune(
     .sort((a, b) => a.revision - b.revision)
     .slice(0, Math.max(0, before.length + 1 - MOST_REVISIONS));
   await remove({ client }, oldest, signal);
-}
-
-/**
- * Of a Workspace that had this one's name. Kubernetes' garbage collector removes what it left; but a Workspace that was deleted and made again while
- * the collector did not watch is missed by it, and the same specification has the same name.
- */
-function isOfFormerLife({ metadata }: ControllerRevision, { kind, metadata: { name, uid } }: Workspace): boolean {
-  const owners = metadata.ownerReferences ?? [];
-  return owners.length > 0 && owners.every((owner) => owner.kind === kind && owner.name === name && owner.uid !== uid);
 }
 
 async function remove(

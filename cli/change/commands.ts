@@ -8,6 +8,7 @@ import { theWorkspace, USER_AGENT } from '../cluster';
 import type { Done } from '../exit-codes';
 import { CliError } from '../failure';
 import type { Session } from '../session';
+import { latestRun } from '../temporal';
 import { isCancelled, isSettled, until } from './wait';
 
 interface Flags {
@@ -112,11 +113,8 @@ export function cancelCommand(command: Command, session: Session, done: Done): v
       }
       const temporal = await session.temporal();
       const handle = temporal.client.workflow.getHandle(workflowIdOf(ref));
-      const running = await handle.describe().catch((error: unknown) => {
-        if ((error as Error).name === 'WorkflowNotFoundError') return undefined;
-        throw error;
-      });
-      if (running?.status.name !== 'RUNNING') {
+      const latest = await latestRun(temporal.client, workflowIdOf(ref));
+      if (latest?.status.name !== 'RUNNING') {
         throw new CliError({
           exit: 'notFound',
           message: `workflow '${workflowIdOf(ref)}' does not run in Temporal namespace '${temporal.namespace}' at ${temporal.address}`,

@@ -10,7 +10,7 @@ import { differences } from './differences';
 /** ValidatingAdmissionPolicy is v1 from here on. */
 const OLDEST_MINOR = 30;
 const APPLY =
-  'Apply this version’s: helm upgrade, or kubectl apply --server-side -f charts/kaito-temporal/definitions -f charts/kaito-temporal/policies.';
+  'Apply this version’s: helm upgrade, or kubectl apply --server-side --force-conflicts -f charts/kaito-temporal/definitions -f charts/kaito-temporal/policies.';
 
 const POLICIES = admission('validatingadmissionpolicies', 'ValidatingAdmissionPolicy');
 const BINDINGS = admission('validatingadmissionpolicybindings', 'ValidatingAdmissionPolicyBinding');

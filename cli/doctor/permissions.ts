@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import type { Workspace } from '../../api/workspace';
+import { RESOURCES } from '../../kubernetes/resources';
 import type { ClusterAccess } from '../cluster';
 import { toldOf } from '../failure';
 import { fail, ok, skip, warn, type Finding } from './finding';
@@ -44,7 +46,7 @@ const OWN: readonly (Permission & { readonly commands: string })[] = [
   { group: '', resource: 'pods', subresource: 'portforward', verb: 'create', commands: 'chat' },
 ];
 
-/** The rules of a role, as the chart grants them; undefined where the program came without the chart. */
+/** All rules of a role that the chart has, whatever its values leave out; undefined where the program came without the chart. */
 export function neededPermissions(role: Role): readonly Permission[] | undefined {
   // From the sources, or compiled, one folder deeper.
   const file = ['../..', '../../..']
@@ -96,11 +98,13 @@ export async function checkOwnPermissions(
 /** What the service account of an installed role may not do. */
 export async function checkRolePermissions(
   cluster: ClusterAccess,
-  { role, namespace, serviceAccount }: InstalledRole,
+  { role, namespace, serviceAccount, variables }: InstalledRole,
   signal: AbortSignal,
 ): Promise<Finding> {
   const check = `permissions of the ${role}`;
-  const needed = neededPermissions(role);
+  // As the chart's templates have it: who makes no policies has no use for the right to.
+  const makesPolicies = variables['KAITO_NETWORK_POLICIES'] === 'true';
+  const needed = neededPermissions(role)?.filter(({ resource }) => makesPolicies || resource !== 'networkpolicies');
   if (needed === undefined) return skip(check, 'the chart’s rules are not beside this program');
   const user = `system:serviceaccount:${namespace}:${serviceAccount}`;
   const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'];
@@ -110,6 +114,7 @@ export async function checkRolePermissions(
       if (!(await isAllowed(cluster, permission, { user, groups }, signal))) missing.push(permission);
     }
     if (missing.length === 0) return ok(check, `${user} has all ${needed.length}`);
+    if (missing.every(isSecrets)) return await judgeSecrets(cluster, check, { user, groups }, signal);
     const some = missing.slice(0, 5).map(textOf).join(', ');
     const more = missing.length > 5 ? ` and ${missing.length - 5} more` : '';
     return fail(
@@ -123,11 +128,52 @@ export async function checkRolePermissions(
   }
 }
 
+/** Without the right for the whole cluster, which the chart's `rbac.secretNamespaces` takes away: whether it has it where Workspaces name Secrets. */
+async function judgeSecrets(cluster: ClusterAccess, check: string, who: ByName, signal: AbortSignal): Promise<Finding> {
+  const { items } = await cluster.client.list(RESOURCES.workspaces, {}, { signal });
+  const wanted = new Set(items.filter(namesSecret).map(({ metadata }) => metadata.namespace));
+  const refused: string[] = [];
+  for (const namespace of [...wanted].toSorted()) {
+    if (!(await isAllowed(cluster, GET_SECRETS, { ...who, namespace }, signal))) refused.push(namespace);
+  }
+  if (refused.length > 0) {
+    return fail(
+      check,
+      `${who.user} may not ${textOf(GET_SECRETS)} in ${refused.join(', ')}, where Workspaces name some`,
+      'Add these namespaces to rbac.secretNamespaces of the chart.',
+    );
+  }
+  if (wanted.size > 0) return ok(check, `${who.user} has all; Secrets only in some namespaces, which is enough`);
+  return warn(
+    check,
+    `${who.user} may not ${textOf(GET_SECRETS)} in all namespaces; no Workspace names one`,
+    "Nothing to do where rbac.secretNamespaces of the chart is set; otherwise bind it to the chart's ClusterRole.",
+  );
+}
+
+const GET_SECRETS: Permission = { group: '', resource: 'secrets', verb: 'get' };
+
+function isSecrets({ group, resource, verb }: Permission): boolean {
+  return group === GET_SECRETS.group && resource === GET_SECRETS.resource && verb === GET_SECRETS.verb;
+}
+
+/** Whether the worker has to read a Secret for it. */
+function namesSecret({ inference, tuning }: Workspace): boolean {
+  const { presetOptions } = inference?.preset ?? tuning?.preset ?? {};
+  return presetOptions?.modelAccessSecret !== undefined || tuning?.output.imagePushSecret !== undefined;
+}
+
 interface Review {
   readonly status?: { readonly allowed?: boolean };
 }
 
-type Who = { readonly namespace: string } | { readonly user: string; readonly groups: readonly string[] };
+interface ByName {
+  readonly user: string;
+  readonly groups: readonly string[];
+}
+
+/** Oneself in a namespace, or somebody else; without a namespace: in all. */
+type Who = { readonly namespace: string } | (ByName & { readonly namespace?: string });
 
 async function isAllowed(
   cluster: ClusterAccess,
@@ -146,8 +192,8 @@ async function isAllowed(
         apiVersion: 'authorization.k8s.io/v1',
         kind,
         spec: {
-          ...(isOther && who),
-          resourceAttributes: { ...permission, ...(!isOther && { namespace: who.namespace }) },
+          ...(isOther && { user: who.user, groups: who.groups }),
+          resourceAttributes: { ...permission, ...(who.namespace !== undefined && { namespace: who.namespace }) },
         },
       },
     },

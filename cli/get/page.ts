@@ -40,11 +40,12 @@ function head(summary: Summary, now: Date): string {
   ]);
 }
 
-/** When a machine that does not come is given up, and the next size tried. */
-function deadline({ deadlineTime }: Summary, now: Date): string | undefined {
+/** When what is waited for is given up: a machine that does not come, a training that takes too long, machines that are kept for a push. */
+function deadline({ step, deadlineTime }: Summary, now: Date): string | undefined {
   if (deadlineTime === undefined) return undefined;
   const left = Date.parse(deadlineTime) - now.getTime();
-  return left <= 0 ? 'now' : `in ${duration(left)}, at ${deadlineTime}`;
+  const when = left <= 0 ? 'now' : `in ${duration(left)}, at ${deadlineTime}`;
+  return step === 'Push' ? `${when}: the machines; the push goes on` : when;
 }
 
 function machines({ machines: all }: Summary): string {

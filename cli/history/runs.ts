@@ -1,7 +1,8 @@
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import type { temporal } from '@temporalio/proto';
 import { workflowIdOf, type WorkspaceRef } from '../../api/workflow';
+import { latestRun } from '../temporal';
 import type { LifeEntry } from './entry';
 import { readFailure, readRun, type Decode } from './reader';
 
@@ -26,13 +27,22 @@ export async function readHistory(client: Client, ref: WorkspaceRef): Promise<re
   return entries;
 }
 
-async function runsOf(client: Client, workflowId: string) {
-  const runs: { readonly runId: string; readonly startMs: number; readonly isRunning: boolean }[] = [];
+interface Run {
+  readonly runId: string;
+  readonly startMs: number;
+  readonly isRunning: boolean;
+}
+
+async function runsOf(client: Client, workflowId: string): Promise<readonly Run[]> {
+  const runs = new Map<string, Run>();
+  const add = ({ runId, startTime, status }: Pick<WorkflowExecutionInfo, 'runId' | 'startTime' | 'status'>): unknown =>
+    runs.set(runId, { runId, startMs: startTime.getTime(), isRunning: status.name === 'RUNNING' });
   // A name may hold no quote; the query's language has no other way out of one.
-  for await (const { runId, startTime, status } of client.workflow.list({ query: `WorkflowId = '${workflowId}'` })) {
-    runs.push({ runId, startMs: startTime.getTime(), isRunning: status.name === 'RUNNING' });
-  }
-  return runs.sort((a, b) => a.startMs - b.startMs);
+  for await (const info of client.workflow.list({ query: `WorkflowId = '${workflowId}'` })) add(info);
+  // Lists lag behind: of the latest run Temporal knows better.
+  const latest = await latestRun(client, workflowId);
+  if (latest !== undefined) add(latest);
+  return [...runs.values()].sort((a, b) => a.startMs - b.startMs);
 }
 
 /** Attempts of an activity that is still tried are in no event yet: the server tells them apart. */

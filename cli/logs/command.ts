@@ -25,7 +25,7 @@ export function logsCommand(command: Command, session: Session, done: Done): voi
     .command('logs')
     .summary('what the pods of a Workspace print')
     .description(
-      'Prints the log of the model server, of the training, or of the push: whatever is at work, and of its pods the container that works or failed. With several pods each line begins with the name of its pod. With -f pods that appear later are followed, too, from their first line: the next one after a restart, and after the training the push. It ends when the Workspace is gone or its tuning is over, or by Ctrl-C.',
+      'Prints the log of the model server, of the training, or of the push: whatever is at work, and of its pods the container that works or failed. With several pods each line begins with the name of its pod. With -f pods that appear later are followed, too, from their first line, init containers included: the next one after a restart, and after the training the push. It ends when the Workspace is gone or its tuning is over, or by Ctrl-C.',
     )
     .addArgument(nameArgument())
     .option('-f, --follow', 'go on as it is written, also in pods that come later')

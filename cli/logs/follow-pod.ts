@@ -38,22 +38,27 @@ const GONE = 'gone';
 const TIMED = /^(\d{4}-\d\d-\d\dT\S+(?:Z|[+-]\d\d:\d\d)) ?/;
 
 /**
- * Prints what a pod's container writes, run after run, until the pod is gone. A line is printed once, whatever happens to connections: lines are asked
- * for with their times, and a log that is opened again begins after the last one. `flags` limit what the first run had written before.
+ * Prints what a pod's containers write, run after run, until the pod is gone: its init containers in their order, however short they were, then the
+ * first container; or the one container that was asked for. A line is printed once, whatever happens to connections: lines are asked for with their
+ * times, and a log that is opened again begins after the last one. `flags` limit what the first run had written before.
+ *
+ * `known` is the pod as it was when the user asked, if it was there: init containers that had ended by then are not printed.
  */
-export async function followPod(following: Following, uid: string, flags: LogFlags): Promise<void> {
+export async function followPod(following: Following, uid: string, flags: LogFlags, known?: Pod): Promise<void> {
   const { pods, note, over, isOver, signal } = following;
-  const read = new Set<string>();
+  const passed = known === undefined || flags.container !== undefined ? [] : passedBy(known);
+  const read = new Set(passed.map(({ key }) => key));
   const reader = createReader(following, flags, cutAfter(following, uid));
   let before: Run | undefined;
   let failures = 0;
   for (;;) {
     const find = ([pod]: readonly Pod[]) => (pod === undefined ? GONE : unread(pod, flags.container, read));
-    const known = find(pods.byIndex(uid));
-    const next = known ?? (isOver() ? undefined : await Promise.race([pods.waitFor(uid, find, { signal }), over]));
+    const now = find(pods.byIndex(uid));
+    const next = now ?? (isOver() ? undefined : await Promise.race([pods.waitFor(uid, find, { signal }), over]));
     if (next === undefined || next === GONE) return;
     if (before !== undefined && before.key !== next.key) {
-      note(`container ${next.container} of pod ${next.pod.metadata.name} has started`);
+      const what = next.isRunning ? 'has started' : 'has already ended';
+      note(`container ${next.container} of pod ${next.pod.metadata.name} ${what}`);
       failures = 0;
     }
     before = next;
@@ -152,8 +157,20 @@ function unread(pod: Pod, wanted: string | undefined, read: ReadonlySet<string>)
       message: `-c ${wanted}: the containers of pod ${name} are ${names.join(', ')}`,
     });
   }
-  const run = runOf(pod, wanted ?? containerOf(pod));
-  return run === undefined || read.has(run.key) ? undefined : run;
+  const runs = wanted === undefined ? [...endedInits(pod), runOf(pod, containerOf(pod))] : [runOf(pod, wanted)];
+  return runs.find((run) => run !== undefined && !read.has(run.key));
+}
+
+/** The last runs of init containers that have ended, in their order: one may have come and gone between two looks at the pod. */
+function endedInits(pod: Pod): readonly Run[] {
+  const runs = (pod.spec.initContainers ?? []).map(({ name }) => runOf(pod, name));
+  return runs.filter((run): run is Run => run !== undefined && !run.isRunning);
+}
+
+/** Those of them that are not what is worth reading of the pod. */
+function passedBy(pod: Pod): readonly Run[] {
+  const worthReading = containerOf(pod);
+  return endedInits(pod).filter(({ container }) => container !== worthReading);
 }
 
 /** The last run of a container that has something to read. */

@@ -66,7 +66,8 @@ export async function followLogs(options: FollowOptions): Promise<void> {
 
   const followers: Promise<void>[] = [];
   const appeared = ({ metadata }: Pod): void => {
-    const isFirst = chosen.some((one) => one.metadata.uid === metadata.uid);
+    const known = chosen.find((one) => one.metadata.uid === metadata.uid);
+    const isFirst = known !== undefined;
     if (only !== undefined && metadata.name !== only) return;
     if (!isFirst) {
       if (isOver || present.some((one) => one.metadata.uid === metadata.uid)) return;
@@ -77,7 +78,7 @@ export async function followLogs(options: FollowOptions): Promise<void> {
     const whole = { ...(container !== undefined && { container }), ...(timestamps !== undefined && { timestamps }) };
     followers.push(
       // What ends one ends all: the user has to know.
-      followPod(following, metadata.uid, isFirst ? options : whole).catch((error: unknown) => stop.abort(error)),
+      followPod(following, metadata.uid, isFirst ? options : whole, known).catch((error: unknown) => stop.abort(error)),
     );
   };
 

@@ -11,6 +11,7 @@ import { ROOT } from '../defaults';
 import type { Environment } from '../environment';
 import { pushFolder, type Images } from '../images';
 import type { Log } from '../programs/source';
+import { paths } from '../state';
 
 const exec = promisify(execFile);
 
@@ -54,7 +55,7 @@ export async function provideTinyModel(environment: WithNode, images: Images, lo
       { folder: weights, pathInImage: '/workspace/tfs/weights', name: 'weights/tiny-llama:1', registry },
       log,
     );
-    const presets = path.join(environment.dir, 'presets');
+    const { presets } = paths(environment.dir);
     await mkdir(presets, { recursive: true });
     await writeFile(path.join(presets, 'tiny.json'), JSON.stringify([{ ...FACTS, image }], undefined, 2));
     return { presets, image };

@@ -4,7 +4,7 @@ import type { Machines } from '../../activities/machines/provider';
 import type { SweepDependencies } from '../../activities/sweep/dependencies';
 import { findOrphans } from '../../activities/sweep/find-orphans';
 import { releaseOrphan } from '../../activities/sweep/release-orphan';
-import type { Orphan } from '../../api/sweep';
+import { turnsAfter, type Orphan } from '../../api/sweep';
 import { SILENT_LOGGER as logger } from '../../kubernetes/logger';
 import { RESOURCES } from '../../kubernetes/resources';
 import { judge } from '../../workflows/sweeper/judge';
@@ -33,7 +33,7 @@ function sweeper({ client }: Scenario, { sweeping }: Worker) {
     memory: () => memory,
     /** A sweep, so many minutes after the beginning of time; names of the pools that it released. */
     sweep: async (minute: number): Promise<readonly string[]> => {
-      const { orphans } = await findOrphans(deps, signal);
+      const { orphans } = await findOrphans(deps, turnsAfter(memory), signal);
       const { due, waiting } = judge(orphans, memory, { nowMs: minute * MINUTE, graceMs: 15 * MINUTE });
       memory = waiting;
       const ends = await Promise.all(

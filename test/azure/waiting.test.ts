@@ -123,20 +123,20 @@ describe('what has to be waited for', () => {
   test('scenario 30: nodes that never register end in time, with what was seen', async () => {
     const { arm, worker, claim } = await start({
       configuration: {
-        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 800, gpusMs: 9_000, drainMs: 9_000 },
+        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 3_000, gpusMs: 9_000, drainMs: 9_000 },
       },
     });
     arm.operations.on('create', /./).succeeds({ nodes: 1 });
     const failure = failureOf(await worker().ensure(claim({ nodeCount: 2 })));
     expect(failure.cause).toBe('NotReadyInTime');
-    expect(failure.message).toMatch(/^1 of 2 nodes of agent pool k\w+ have registered within 1 s/);
+    expect(failure.message).toMatch(/^1 of 2 nodes of agent pool k\w+ have registered within 3 s/);
     arm.assertInvariants({ nothingLeft: true, ...WITHOUT_TIME });
   });
 
   test('scenario 31: too few GPUs are told with the device plugin, and compared with the size', async () => {
     const { arm, worker, claim } = await start({
       configuration: {
-        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 1_500, drainMs: 9_000 },
+        deadlines: { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 3_000, drainMs: 9_000 },
       },
     });
     arm.operations.on('create', /./).succeeds({ gpus: 4 });
@@ -144,7 +144,7 @@ describe('what has to be waited for', () => {
     const wanted = claim({ instanceType: 'Standard_ND96isr_H100_v5', gpus: eight });
     const one = worker();
     const failure = failureOf(await one.ensure(wanted));
-    expect(failure.message).toMatch(/4 of 8 nvidia\.com\/gpu allocatable on \S+ within 2 s: the NVIDIA device plugin/);
+    expect(failure.message).toMatch(/4 of 8 nvidia\.com\/gpu allocatable on \S+ within 3 s: the NVIDIA device plugin/);
     expect(one.progress.some((line) => line.startsWith('0 of 1 machines usable'))).toBe(true);
     expect(arm.requestsOf('PUT')).toHaveLength(2);
     arm.assertInvariants({ nothingLeft: true, ...WITHOUT_TIME });
@@ -212,7 +212,7 @@ describe('a machine that breaks', () => {
       await client.patchStatus(RESOURCES.nodes, { name }, { status: { conditions: [{ ...condition, ...times }] } });
     }
   }
-  const quick = { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 700, drainMs: 9_000 };
+  const quick = { acceptedMs: 5_000, poolMs: 9_000, registeredMs: 9_000, gpusMs: 2_500, drainMs: 9_000 };
 
   test('is replaced by itself: the others of its pool stay', async () => {
     const scenario = await start({ configuration: { deadlines: quick } });

@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 
-import { burstNames, measureBurst, measureDeletion, measureOnes, measureRest, measureRigAlone } from './measures';
+import { measureBurst, measureDeletion, measureOnes, measureRest, measureRigAlone } from './measures';
 import { measureChurn } from './churn';
+import { burstNames } from './names';
 import { report, restPer1000, type Results } from './report';
 import { startRig, type Rig } from './rig';
 

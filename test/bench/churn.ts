@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { RESOURCES } from '../../kubernetes/resources';
-import { NAMESPACE } from './measures';
+import { refOfName } from './names';
 import type { Rig } from './rig';
 import { spread, type Spread } from './statistics';
 import { cpuBetween } from './usage';
@@ -53,7 +53,7 @@ async function change({ client, observer }: Rig, name: string, size: string, sig
   const startedAt = performance.now();
   const { metadata } = await client.patch(
     RESOURCES.workspaces,
-    { namespace: NAMESPACE, name },
+    refOfName(name),
     { resource: { instanceTypes: [size] } },
     { signal },
   );

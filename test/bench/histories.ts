@@ -5,6 +5,7 @@ import { tsToMs } from '@temporalio/common/lib/time';
 import { WORKSPACE_WORKFLOW, workflowIdOf } from '../../api/workflow';
 import { each } from './each';
 import { percentile } from './statistics';
+import { refOfName } from './names';
 
 /** How long an activity waited for a worker, and ran, milliseconds. */
 export interface ActivityTimes {
@@ -79,5 +80,5 @@ export async function running(client: Client): Promise<number> {
 }
 
 function idOf(name: string): string {
-  return workflowIdOf({ namespace: 'default', name });
+  return workflowIdOf(refOfName(name));
 }

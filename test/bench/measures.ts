@@ -7,6 +7,8 @@ import { parse } from 'yaml';
 import { LABEL_WORKSPACE } from '../../api/labels';
 import { API_VERSION } from '../../api/workspace';
 import { Cache } from '../../kubernetes/cache';
+import type { KubernetesClient } from '../../kubernetes/client';
+import { isAlreadyExists } from '../../kubernetes/errors';
 import { findCondition, type Manifest, type Pod } from '../../kubernetes/objects';
 import { RESOURCES, type Resource } from '../../kubernetes/resources';
 import { ROOT } from '../../local/defaults';
@@ -14,13 +16,13 @@ import { createLogger } from '../../workers/logging';
 import { servedBetween, type Served } from './api-server';
 import { each } from './each';
 import { activityTimes, historySizes, running, type ActivityTimes } from './histories';
+import { NAMESPACE, refOfName } from './names';
 import type { Times } from './observer';
 import { readyNode } from './provisioner';
 import type { Requests, Rig } from './rig';
 import { mean, spread, type Spread } from './statistics';
 import { cpuBetween } from './usage';
 
-export const NAMESPACE = 'default';
 /** Requests of the benchmark in flight: enough that the API server is never idle. */
 const CONCURRENCY = 32;
 const POLL_MS = 20;
@@ -83,11 +85,6 @@ export interface Deletion {
   readonly apiServer: readonly (Served & { readonly sort: string })[];
   /** Until the garbage collector removed Services and ControllerRevisions, too. */
   readonly nothingLeftSeconds: number;
-}
-
-/** Names of the Workspaces of a burst. */
-export function burstNames(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, index) => `bench-${String(index).padStart(4, '0')}`);
 }
 
 /** All created at once; ends when all are Ready. */
@@ -204,19 +201,28 @@ export async function measureDeletion(rig: Rig, names: readonly string[], signal
 
 async function apply({ client, observer }: Rig, names: readonly string[]): Promise<void> {
   const manifest = parse(await readFile(path.join(ROOT, 'examples', 'phi-3-inference.yaml'), 'utf8')) as Manifest;
+  for (const name of new Set(names.map((each) => refOfName(each).namespace))) await ensureNamespace(client, name);
   await each(names, CONCURRENCY, async (name) => {
     observer.expect(name);
     await client.create(RESOURCES.workspaces, {
       ...manifest,
       apiVersion: API_VERSION,
-      metadata: { name, namespace: NAMESPACE },
+      metadata: refOfName(name),
     });
   });
 }
 
+async function ensureNamespace(client: KubernetesClient, name: string): Promise<void> {
+  try {
+    await client.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
+
 async function remove({ client }: Rig, names: readonly string[]): Promise<void> {
   await each(names, CONCURRENCY, async (name) => {
-    await client.delete(RESOURCES.workspaces, { namespace: NAMESPACE, name });
+    await client.delete(RESOURCES.workspaces, refOfName(name));
   });
 }
 

@@ -8,6 +8,7 @@ import type { KubernetesClient } from '../../kubernetes/client';
 import type { KubernetesObject } from '../../kubernetes/objects';
 import { RESOURCES, type Resource } from '../../kubernetes/resources';
 import { createLogger } from '../../workers/logging';
+import { refOfName } from './names';
 
 /** When it happened, milliseconds of `performance.now()`. */
 export interface Times {
@@ -85,7 +86,7 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
     expect: (name) => void times.set(name, { applied: performance.now() }),
     made: total,
     isReadyAt(name, generation) {
-      const workspace = workspaces.get({ namespace: 'default', name });
+      const workspace = workspaces.get(refOfName(name));
       return workspace !== undefined && workspace.metadata.generation >= generation && isReady(workspace);
     },
     left: () => ({
@@ -94,7 +95,7 @@ export async function startObserver(client: KubernetesClient): Promise<Observer>
     }),
     notReady: (names) =>
       names.flatMap((name) => {
-        const workspace = workspaces.get({ namespace: 'default', name });
+        const workspace = workspaces.get(refOfName(name));
         if (workspace !== undefined && isReady(workspace)) return [];
         const { step } = workspace?.status ?? {};
         return [

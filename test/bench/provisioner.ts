@@ -5,7 +5,7 @@
 import { Cache } from '../../kubernetes/cache';
 import { connect, type KubernetesClient } from '../../kubernetes/client';
 import { isAlreadyExists, isNotFound } from '../../kubernetes/errors';
-import type { Condition, NodeClaim } from '../../kubernetes/objects';
+import type { Condition, NodeClaim, Pod } from '../../kubernetes/objects';
 import { RESOURCES } from '../../kubernetes/resources';
 import { createLogger } from '../../workers/logging';
 
@@ -50,6 +50,11 @@ export async function startProvisioner(client: KubernetesClient) {
   const provisioned = new Set<string>();
   const released = new Set<string>();
 
+  const pods = new Cache<Pod>(client, {
+    resource: RESOURCES.pods,
+    logger,
+    index: ({ spec: { nodeName } }) => (nodeName === undefined ? [] : [nodeName]),
+  }).start();
   const claims = new Cache<NodeClaim>(client, { resource: RESOURCES.nodeClaims, logger }).start();
   const handle = (claim: NodeClaim): void => {
     const { uid, name, deletionTimestamp } = claim.metadata;
@@ -65,7 +70,7 @@ export async function startProvisioner(client: KubernetesClient) {
   claims.subscribe((event) => {
     if (event.type !== 'deleted') handle(event.object);
   });
-  await claims.synced;
+  await Promise.all([claims.synced, pods.synced]);
 
   async function provide(claim: NodeClaim): Promise<void> {
     const seenAt = performance.now();
@@ -95,6 +100,8 @@ export async function startProvisioner(client: KubernetesClient) {
   }
 
   async function release({ metadata: { name, finalizers = [] } }: NodeClaim): Promise<void> {
+    // As Karpenter does: pods that outlive their node wait a minute for Kubernetes' own pod garbage collector.
+    await pods.waitFor(name, (left) => left.length === 0 || undefined);
     await client.delete(RESOURCES.nodes, { name });
     const left = finalizers.filter((finalizer) => finalizer !== FINALIZER);
     try {
@@ -104,7 +111,7 @@ export async function startProvisioner(client: KubernetesClient) {
     }
   }
 
-  return { answers: answers as readonly number[], stop: () => claims.stop() };
+  return { answers: answers as readonly number[], stop: () => Promise.all([claims.stop(), pods.stop()]) };
 }
 
 /** What Karpenter would choose: the one value of each requirement. */

@@ -57,7 +57,7 @@ function bystanders(namespace: string): readonly Bystander[] {
   ];
 }
 
-/** Makes them, and the Secret that adapters are pushed with. */
+/** Makes the namespace, them, and the Secret that adapters are pushed with. */
 export async function makeBystanders(
   client: KubernetesClient,
   namespace: string,
@@ -71,6 +71,12 @@ export async function makeBystanders(
     type: 'kubernetes.io/dockerconfigjson',
     stringData: { '.dockerconfigjson': JSON.stringify(auth) },
   };
+  await make(
+    client,
+    RESOURCES.namespaces,
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    signal,
+  );
   await make(client, RESOURCES.secrets, secret, signal);
   return Promise.all(bystanders(namespace).map(({ resource, manifest }) => make(client, resource, manifest, signal)));
 }

@@ -12,13 +12,14 @@ import { startRig, type Rig } from './rig';
 import type { Inhabitant, Stage } from './findings';
 import { runRound, type RoundResult } from './round';
 import { makeBystanders } from './bystanders';
-import { insist, Scene } from './scene';
+import { Scene } from './scene';
 import { watchTruth } from './truth';
-import { RESOURCES } from '../../kubernetes/resources';
 
 interface Options {
   readonly seed: number;
   readonly faults: number;
+  readonly from: number;
+  readonly to?: number;
   readonly json?: string;
   readonly only?: FaultKind;
   readonly list: boolean;
@@ -40,6 +41,8 @@ async function main(): Promise<void> {
     .description('Injects faults into the product, on an environment of its own, and looks whether anything was lost.')
     .option('--seed <number>', 'which faults, and when', whole(0), 1)
     .option('--faults <number>', 'how many', whole(1), 55)
+    .option('--from <number>', 'the first of them to inject: a long plan can be gone through in portions', whole(1), 1)
+    .option('--to <number>', 'the last of them to inject', whole(1))
     .option('--json <file>', 'write the results there, too')
     .addOption(new Option('--only <kind>', 'faults of one kind').choices(KINDS))
     .option('--list', 'only say which faults these would be', false)
@@ -77,14 +80,16 @@ async function run(rig: Rig, options: Options, signal: AbortSignal): Promise<boo
   try {
     const boundaries = await record(stage);
     const random = createRandom(options.seed);
-    const faults = planFaults(random, options.faults, boundaries, options.only);
-    say(`${boundaries.length} moments were recorded; ${faults.length} faults, seed ${options.seed}`);
+    const { seed, from, to } = options;
+    const faults = planFaults(random, options.faults, boundaries, options.only).slice(from - 1, to);
+    if (faults.length === 0) throw new Error(`--from ${from}: the plan has no such fault; ask for more by --faults`);
+    say(`${boundaries.length} moments were recorded; ${faults.length} faults, seed ${seed}`);
     if (options.list) {
       for (const fault of faults) process.stdout.write(`${describeFault(fault)}\n`);
       return true;
     }
-    const rounds = await runAll(stage, faults, options.seed);
-    const results = resultsOf(options.seed, rounds, (Date.now() - started) / 1_000);
+    const rounds = await runAll(stage, faults, options);
+    const results = resultsOf(seed, rounds, (Date.now() - started) / 1_000);
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
     const failed = rounds.filter((round) => !isClean(round)).length;
     const tooManyMissed = results.missed > MOST_MISSED * rounds.length ? 1 : 0;
@@ -100,7 +105,11 @@ async function run(rig: Rig, options: Options, signal: AbortSignal): Promise<boo
 }
 
 /** One fault after the other. While the Workspaces of one go, those of the next come, unless the fault is yet to hit those that go. */
-async function runAll(stage: Stage, faults: readonly Fault[], seed: number): Promise<readonly RoundResult[]> {
+async function runAll(
+  stage: Stage,
+  faults: readonly Fault[],
+  { seed, from }: Pick<Options, 'seed' | 'from'>,
+): Promise<readonly RoundResult[]> {
   const untap = stage.rig.tap(async (moment) => {
     if (moment.sort === 'request') stage.ledger.note(moment);
   });
@@ -108,8 +117,9 @@ async function runAll(stage: Stage, faults: readonly Fault[], seed: number): Pro
   let leaving: Promise<void> = Promise.resolve();
   for (const [index, fault] of faults.entries()) {
     stage.signal.throwIfAborted();
-    const namespace = `chaos-${index + 1}`;
-    const random = createRandom(seed * 100_003 + index);
+    const number = from + index;
+    const namespace = `chaos-${number}`;
+    const random = createRandom(seed * 100_003 + number - 1);
     const settled = await runRound(stage, namespace, fault, inhabitantsOf(namespace, fault, random), random);
     await leaving;
     leaving = settled.leave().then((round) => {
@@ -133,11 +143,6 @@ async function record({ rig, scene, signal }: Stage): Promise<readonly Boundary[
   const lives = RECORDED.map((life) => ({ namespace, name: `a-${life}`, life }));
   const recorder = createRecorder(scene, lives);
   const untap = rig.tap(async (moment) => recorder.note(moment));
-  await insist(
-    () =>
-      rig.client.create(RESOURCES.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }),
-    limit,
-  );
   await makeBystanders(rig.client, namespace, limit);
   for (const { life, ...ref } of lives) {
     const { manifest, live } = LIFE[life];

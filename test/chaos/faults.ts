@@ -19,8 +19,14 @@ export interface Boundary {
   readonly occurrence: number;
 }
 
+interface Kill {
+  readonly kind: 'kill';
+  readonly target: Target;
+  readonly at: Boundary;
+}
+
 export type Fault =
-  | { readonly kind: 'kill'; readonly target: Target; readonly at: Boundary }
+  | Kill
   /** Several at once, again and again. */
   | {
       readonly kind: 'kill-many';
@@ -91,7 +97,10 @@ const WHOLE_LIVES: readonly LifeName[] = ['grows', 'tunes'];
 /** Of ten faults so many are kills at a moment; the others are of the other kinds, in turn. */
 const KILLS_OF_TEN = 7;
 
-/** Chooses the faults. Kills come in passes: each boundary once, then each with another target, until every target was killed at every one. */
+/**
+ * Chooses the faults. A moment more or less, as two recordings may differ by, changes that moment's faults and leaves the others where they are: portions
+ * of a plan fit together. Kills come in passes: each boundary once, then each with another target, until every target was killed at every one.
+ */
 export function planFaults(
   random: Random,
   count: number,
@@ -102,11 +111,20 @@ export function planFaults(
   const others = otherFaults(random);
   if (only !== undefined) {
     const matching = (fault: Fault): boolean => kindOf(fault) === only;
-    const pool = only.startsWith('kill-') && only !== 'kill-many' ? kills : others;
-    return take(pool, count, matching);
+    if (!TARGETS.some((target) => only === `kill-${target}`)) return take(others, count, matching);
+    // At activities first, so that a shorter run may end with the last of them.
+    const atActivity = ({ at }: Kill): number => Number(isOfActivity(at));
+    const wanted = kills.filter(matching).sort((a, b) => atActivity(b) - atActivity(a));
+    return wanted.slice(0, count);
   }
   const killCount = Math.min(Math.ceil((count * KILLS_OF_TEN) / 10), kills.length);
-  return random.shuffled([...kills.slice(0, killCount), ...take(others, count - killCount, () => true)]);
+  const faults = [...kills.slice(0, killCount), ...take(others, count - killCount, () => true)];
+  return random.byLot(faults, describeFault);
+}
+
+/** The other moments are writes to the API server. */
+function isOfActivity({ moment }: Boundary): boolean {
+  return /^\w+ \w+$/.test(moment);
 }
 
 function take(pool: Iterable<Fault>, count: number, matching: (fault: Fault) => boolean): readonly Fault[] {
@@ -118,22 +136,17 @@ function take(pool: Iterable<Fault>, count: number, matching: (fault: Fault) => 
   return taken;
 }
 
-function allKills(random: Random, boundaries: readonly Boundary[]): readonly Fault[] {
-  // In an order that does not depend on how the recorded lives happened to overlap. A run of usual length hits each activity of one inference and
-  // one tuning.
-  const isOfActivity = ({ moment }: Boundary): boolean => /^\w+ \w+$/.test(moment);
+function allKills(random: Random, boundaries: readonly Boundary[]): readonly Kill[] {
+  // A run of usual length hits each activity of one inference and one tuning.
   const isFirst = (one: Boundary): boolean =>
     isOfActivity(one) && one.occurrence === 1 && WHOLE_LIVES.includes(one.life);
   const keyOf = ({ life, moment, occurrence }: Boundary): string => `${life} ${moment} ${occurrence}`;
-  const sorted = [...boundaries].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  const ordered = [
-    ...random.shuffled(sorted.filter(isFirst)),
-    ...random.shuffled(sorted.filter((one) => !isFirst(one))),
-  ];
+  const shuffled = random.byLot(boundaries, keyOf);
+  const ordered = [...shuffled.filter(isFirst), ...shuffled.filter((one) => !isFirst(one))];
   return TARGETS.flatMap((_, pass) =>
-    ordered.map((at, index): Fault => ({
+    ordered.map((at): Kill => ({
       kind: 'kill',
-      target: TARGETS[(index + pass) % TARGETS.length] as Target,
+      target: TARGETS[(random.lotOf(`target ${keyOf(at)}`) + pass) % TARGETS.length] as Target,
       at,
     })),
   );

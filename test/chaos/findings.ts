@@ -40,7 +40,7 @@ export interface Inhabitant extends Ref {
 /** What is being put right at that moment may be so long. */
 const TRUTH_WITHIN_MS = 5_000;
 /** The longest that Workspaces may take to be gone. */
-const GONE_WITHIN_MS = 120_000;
+const GONE_WITHIN_MS = 240_000;
 
 /** What is said and isn't so; a moment is given to what is being put right. */
 export async function untrueStatuses(

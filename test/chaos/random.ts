@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Numbers that follow from a seed alone. */
 export interface Random {
   /** A whole number from `from` to `to`, both included. */
@@ -6,6 +8,10 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
   /** All of them in another order. */
   shuffled<T>(items: readonly T[]): T[];
+  /** A whole number from 0 that follows from the seed and the key alone, whatever else was drawn. */
+  lotOf(key: string): number;
+  /** All of them in the order of their lots: one more or less does not move the others. */
+  byLot<T>(items: readonly T[], keyOf: (item: T) => string): T[];
 }
 
 /** The generator known as mulberry32: small, and good enough to choose by. */
@@ -18,8 +24,11 @@ export function createRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
   const between = (from: number, to: number): number => from + Math.floor(next() * (to - from + 1));
+  const lotOf = (key: string): number => createHash('sha256').update(`${seed} ${key}`).digest().readUInt32BE();
   return {
     between,
+    lotOf,
+    byLot: (items, keyOf) => items.toSorted((a, b) => lotOf(keyOf(a)) - lotOf(keyOf(b))),
     pick<T>(items: readonly T[]): T {
       if (items.length === 0) throw new RangeError('nothing to choose from');
       return items[between(0, items.length - 1)] as T;

@@ -15,6 +15,7 @@ import type { Role } from '../../workers/product';
 import { startApiProxy, type ApiProxy } from './api-proxy';
 import type { Target, Wire } from './faults';
 import type { Tap } from './moments';
+import { startKeeper } from './keeper';
 import { startRelay, type Relay } from './relay';
 import { startOnce, startService, type Service, type ServiceOptions } from './service';
 import { startTemporalProxy } from './temporal-proxy';
@@ -69,6 +70,8 @@ export async function startRig({ log, signal }: RigOptions): Promise<Rig> {
       log,
       signal,
     });
+    const keeper = startKeeper(dir, log);
+    closing.push(() => keeper.stop());
     const { kubeconfig, temporal: at, logs } = environment;
     if (kubeconfig === undefined || at === undefined) throw new Error('the environment lacks a part');
     const client = connect({ kubeconfig, userAgent: 'chaos' });

@@ -1,5 +1,4 @@
 /** One fault, and Workspaces that live through it. */
-import { RESOURCES } from '../../kubernetes/resources';
 import { makeBystanders, harmed } from './bystanders';
 import { createTrigger } from './boundaries';
 import { describeFault, kindOf, type Fault, type FaultKind } from './faults';
@@ -17,7 +16,7 @@ import {
 } from './findings';
 import { LIFE, User, type Life } from './lives';
 import type { Random } from './random';
-import { insist, type Ref } from './scene';
+import type { Ref } from './scene';
 import { strike } from './strike';
 
 export interface RoundResult {
@@ -32,7 +31,7 @@ export interface RoundResult {
 }
 
 /** The longest that Workspaces may take to get where they should be. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 /** A round whose Workspaces are where they should be. */
 export interface Settled {
@@ -57,8 +56,6 @@ export async function runRound(
   const [subject] = inhabitants;
   if (subject === undefined) throw new RangeError('nobody lives through the fault');
 
-  const namespaced = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
-  await insist(() => rig.client.create(RESOURCES.namespaces, namespaced), limit);
   const others = await makeBystanders(rig.client, namespace, limit);
 
   let struckAt: number | undefined;

@@ -106,7 +106,7 @@ describe('a release', () => {
 
     expect(said).toContain('rollout status deployment/kt-worker deployment/kt-bridge');
     expect(said).toContain('! config.KAITO_RUNTIME_IMAGE is not set.');
-    expect(said).toContain("networkPolicy.enabled=true keeps Temporal's port");
+    expect(said).toContain('Only worker and bridge reach Temporal, where');
     const deployments = await get<{ items: { metadata: { name: string }; status: { availableReplicas: number } }[] }>(
       'deployments',
       '--namespace',
@@ -137,6 +137,33 @@ describe('a release', () => {
       const ours = rules.filter(({ apiGroups }) => apiGroups?.includes('kaito.sh'));
       expect(new Set(ours.flatMap(({ verbs }) => verbs))).toEqual(new Set(wanted));
     });
+  });
+
+  it('lets the worker get Secrets of all namespaces, or only of those that are named, and nobody list them', async () => {
+    const may = async (verb: string, namespace: string, role = 'worker'): Promise<boolean> => {
+      const review = {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: {
+          user: `system:serviceaccount:${NAMESPACE}:kt-${role}`,
+          resourceAttributes: { verb, resource: 'secrets', name: 'any', namespace },
+        },
+      };
+      const answer = await tools().kubectl(['create', '-o', 'json', '-f', '-'], JSON.stringify(review));
+      return (JSON.parse(answer) as { status: { allowed: boolean } }).status.allowed;
+    };
+    expect([await may('get', 'default'), await may('get', 'kaito-workspace')]).toEqual([true, true]);
+
+    await helm('upgrade', { ...INSTALLED, rbac: { secretNamespaces: ['kaito-workspace'] } });
+
+    // Its caches follow in a moment.
+    await eventually(async () => {
+      expect([await may('get', 'default'), await may('get', 'kaito-workspace')]).toEqual([false, true]);
+    });
+    expect([await may('list', 'kaito-workspace'), await may('get', 'kaito-workspace', 'bridge')]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   it('upgrades the definition, replaces pods whose configuration changed, and keeps Workspaces', async () => {
@@ -197,14 +224,17 @@ describe('a release', () => {
     await tools().helm(['uninstall', 'kt', '--namespace', NAMESPACE, '--wait', '--timeout', '60s']);
 
     const kinds = (await kubectl(['api-resources', '--verbs=list', '--output=name'])).trim().split('\n');
-    const left = await kubectl([
-      ...['get', kinds.join(), '--all-namespaces', '--ignore-not-found', '--output=name'],
-      ...['--selector', 'app.kubernetes.io/instance=kt'],
-    ]);
-    expect(left.trim().split('\n').sort()).toEqual([
-      `customresourcedefinition.apiextensions.k8s.io/${CRD}`,
-      'persistentvolumeclaim/data-kt-temporal-0',
-    ]);
+    // Helm waits for what it made; what came of that is left to the garbage collector.
+    await eventually(async () => {
+      const left = await kubectl([
+        ...['get', kinds.join(), '--all-namespaces', '--ignore-not-found', '--output=name'],
+        ...['--selector', 'app.kubernetes.io/instance=kt'],
+      ]);
+      expect(left.trim().split('\n').sort()).toEqual([
+        `customresourcedefinition.apiextensions.k8s.io/${CRD}`,
+        'persistentvolumeclaim/data-kt-temporal-0',
+      ]);
+    });
     const { metadata } = await get('workspace', 'kept');
 
     await helm('install', INSTALLED);

@@ -108,6 +108,7 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
       volumeMounts: [{ name: 'more', mountPath: '/more' }],
     },
     bridge: { podDisruptionBudget: { enabled: false } },
+    rbac: { secretNamespaces: ['default', 'kube-public'] },
     quotas: { default: { maxMachines: 4 }, namespaces: { a: { maxMachines: 16, maxPricePerHour: 120 } } },
     networkPolicy: {
       enabled: true,
@@ -130,7 +131,7 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
     },
   },
   'what others apply left out': {
-    temporal: { dev: { persistence: { enabled: false } } },
+    temporal: { dev: { persistence: { enabled: false }, networkPolicy: false } },
     crds: { enabled: false },
     policies: { enabled: false },
     rbac: { aggregate: false },

@@ -130,6 +130,39 @@ it.each([
   }
 });
 
+it.each(['temporal:7233', 'temporal-frontend.temporal.svc.cluster.local:7233', '10.0.0.7:443', '[fd00::7]:7233'])(
+  'hands an address of Temporal on as it is: %s',
+  async (address) => {
+    const all = await render({ temporal: { address, dev: { enabled: false } } });
+
+    for (const name of ['kt-worker', 'kt-bridge']) {
+      expect(JSON.stringify(only(all, 'Deployment', name))).toContain(
+        `{"name":"TEMPORAL_ADDRESS","value":"${address}"}`,
+      );
+    }
+  },
+);
+
+it.each(['k', 'kaito-2', 'k'.repeat(50)])('names objects as it is told: %s', async (fullnameOverride) => {
+  const names = (await render({ fullnameOverride }))
+    .filter(({ kind }) => kind === 'Deployment')
+    .map(({ metadata }) => metadata.name);
+
+  expect(names.toSorted()).toEqual([`${fullnameOverride}-bridge`, `${fullnameOverride}-worker`]);
+});
+
+it('writes labels as text, whatever they look like', async () => {
+  const all = await render({ nameOverride: '1e3', fullnameOverride: 'kt', commonLabels: { cost: '42', on: 'true' } });
+
+  for (const { metadata } of all) {
+    expect(Object.values(metadata.labels ?? {}).filter((value) => typeof value !== 'string')).toEqual([]);
+    if (metadata.labels !== undefined) expect(metadata.labels).toMatchObject({ cost: '42', on: 'true' });
+  }
+  expect(new Set(all.flatMap(({ metadata }) => metadata.labels?.['app.kubernetes.io/name'] ?? []))).toEqual(
+    new Set(['1e3']),
+  );
+});
+
 describe('values that are refused', () => {
   const refusals: readonly [string, Values, string | RegExp][] = [
     ['a misspelt variable', { config: { KAITO_CLOUDS: 'azure' } }, /'\/config': additional properties 'KAITO_CLOUDS'/],
@@ -141,6 +174,23 @@ describe('values that are refused', () => {
       { worker: { terminationGracePeriodSeconds: 5 } },
       /'\/worker\/terminationGracePeriodSeconds': minimum: got 5, want 30/,
     ],
+    ...['Kaito', 'kaito_temporal', '1kaito', 'kaito-', 'k'.repeat(51)].map((name): [string, Values, RegExp] => [
+      `no name of objects: ${name}`,
+      { fullnameOverride: name },
+      /'\/fullnameOverride': '.*' does not match pattern/,
+    ]),
+    ...['-kaito', 'ka ito', 'k'.repeat(64)].map((name): [string, Values, RegExp] => [
+      `no value of a label: ${name}`,
+      { nameOverride: name },
+      /'\/nameOverride': '.*' does not match pattern/,
+    ]),
+    ...['temporal', 'https://temporal:7233', 'temporal:', 'temporal:grpc', 'temporal :7233', '::1:7233'].map(
+      (address): [string, Values, RegExp] => [
+        `no address: ${address}`,
+        { temporal: { address, dev: { enabled: false } } },
+        /'\/temporal\/address': '.*' does not match pattern/,
+      ],
+    ),
     ['a digest that is none', { image: { digest: 'sha256:1' } }, /'\/image\/digest'/],
     [
       'two Temporal servers',
@@ -152,6 +202,18 @@ describe('values that are refused', () => {
       { temporal: { dev: { enabled: false } } },
       'temporal.address is empty, and temporal.dev.enabled is false: name the host:port',
     ],
+    ...(
+      [
+        ['apiKey.secretName', { apiKey: { secretName: 'key' } }],
+        ['tls.enabled', { tls: { enabled: true } }],
+        ['tls.ca.secretName', { tls: { ca: { secretName: 'ca' } } }],
+        ['tls.clientCertificateSecretName', { tls: { clientCertificateSecretName: 'client' } }],
+      ] as const
+    ).map(([name, temporal]): [string, Values, string] => [
+      `a way to Temporal that the release’s own has not: ${name}`,
+      { temporal },
+      `temporal.${name} is set, and temporal.dev.enabled is true: the release's own server has neither TLS nor API keys`,
+    ]),
     ...['off', false, 0, '0', 65_536, 'http'].map((port): [string, Values, string] => [
       `no port for the probes: ${JSON.stringify(port)}`,
       { config: { KAITO_HTTP_PORT: port } },

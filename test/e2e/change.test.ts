@@ -146,11 +146,13 @@ it('sets right what was edited by hand', async () => {
     ({ spec, metadata }) =>
       (metadata.generation ?? 0) >= 5 && spec.template.spec.containers[0]?.command?.[0] !== 'other',
   );
-  await stage().client.patch(RESOURCES.services, ref, { spec: { selector: { 'kaito.sh/workspace': 'other' } } });
-  await stage().until(
-    'the Service selects the pods again',
-    () => stage().view.service(namespace, 'phi')?.spec.selector?.['kaito.sh/workspace'] === 'phi',
-  );
+  const selector = { 'kaito.sh/workspace': 'other' };
+  const edited = await stage().client.patch(RESOURCES.services, ref, { spec: { selector } });
+  await stage().until('the Service selects the pods again', () => {
+    const { metadata, spec } = stage().view.service(namespace, 'phi') ?? edited;
+    const isLater = Number(metadata.resourceVersion) > Number(edited.metadata.resourceVersion);
+    return isLater && spec?.selector?.['kaito.sh/workspace'] === 'phi';
+  });
 
   expect(set.spec.template.spec.containers[0]?.command).toEqual(command);
   await stage().ready(ref);

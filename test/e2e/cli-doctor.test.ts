@@ -59,7 +59,7 @@ it('judges an installation of the chart: its pods, its permissions, its configur
   const namespace = await stage().namespace();
   const serviceAccount = `system:serviceaccount:${namespace}:kaito-worker`;
   const rules = (neededPermissions('worker') ?? [])
-    .filter(({ resource }) => resource !== 'secrets')
+    .filter(({ resource }) => resource !== 'controllerrevisions')
     .map(({ group, resource, subresource, verb, name }) => ({
       apiGroups: [group],
       resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
@@ -116,7 +116,10 @@ it('judges an installation of the chart: its pods, its permissions, its configur
     { result: 'fail', message: `none of 2 pods of ${namespace}/kaito-worker is ready` },
     { result: 'fail', message: "nobody takes tasks from task queue 'nobody-here': nothing goes on" },
     { result: 'fail', message: 'no Deployment of the bridge' },
-    { result: 'fail', message: `${serviceAccount} may not get secrets` },
+    {
+      result: 'fail',
+      message: `${serviceAccount} may not ${['list', 'create', 'delete'].map((verb) => `${verb} controllerrevisions.apps`).join(', ')}`,
+    },
     { result: 'fail', message: "KWOKNodeClass 'missing' is not there" },
     { result: 'fail', message: "StorageClass 'none' is not there" },
   ]);

@@ -115,7 +115,7 @@ describe('history', () => {
     expect(text.code).toBe(0);
     expect(text.out).toContain(second.metadata.uid);
     expect(text.out).not.toContain(first.metadata.uid);
-    expect(text.out).toMatch(/Z +Plan +\d+ms +plan; generation 1 by kaito-temporal \(Update\)\n/);
+    expect(text.out).toMatch(/Z +Plan +\d+m?s +plan; generation 1 by kaito-temporal \(Update\)\n/);
     expect(text.out).toMatch(/\nEnded +2.*: Deleted\n/);
 
     // Temporal is not there, or has forgotten: the records of the cluster remain.

@@ -2,7 +2,7 @@ import { costOf, machineHours, type LifeRecord } from '../../api/history';
 import type { Workspace } from '../../api/workspace';
 import { HISTORY_CONFIG_MAP, readRecords } from '../../activities/history/records';
 import { RESOURCES } from '../../kubernetes/resources';
-import { inference, useStage } from './support';
+import { inference, isReady, useStage } from './support';
 
 /** What stays readable of a Workspace after it is gone. */
 const stage = useStage('history');
@@ -37,7 +37,7 @@ it('tells who changed what, how long each step took, and which machines were use
     '-p',
     '{"resource":{"instanceTypes":["Standard_NC48ads_A100_v4"]},"metadata":{"annotations":{"kubernetes.io/change-cause":"too slow"}}}',
   ]);
-  await stage().ready(ref);
+  await stage().workspaceWhen(ref, 'is Ready anew', (one) => one.metadata.generation === 2 && isReady(one));
   await remove(ref);
 
   const [record, ...others] = await records(ref);
@@ -87,12 +87,12 @@ it('keeps each life of a name, and one record of a life that was cancelled, resu
     [second.metadata.uid, 'Cancelled'],
   ]);
   await stage().annotate(cancelled, { 'kaito.sh/retry': '1' });
-  await stage().ready(ref);
+  const resumed = await stage().ready(ref);
   await stage().workflow(ref).terminate('a test');
   await stage().workspaceWhen(
     ref,
     'is healed',
-    ({ status }) => status.workflow?.runID !== cancelled.status.workflow?.runID,
+    ({ status }) => status.workflow?.runID !== resumed.status.workflow?.runID,
   );
   await stage().ready(ref);
   await remove(ref);

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inspect, promisify } from 'node:util';
-import { Client, Connection } from '@temporalio/client';
+import { inspect, isDeepStrictEqual, promisify } from 'node:util';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { Runtime } from '@temporalio/worker';
-import type { Workspace } from '../../api/workspace';
+import type { Workspace, WorkspaceStatus } from '../../api/workspace';
 import { toError } from '../../api/to-error';
 import { workflowIdOf } from '../../api/workflow';
 import { Cache } from '../../kubernetes/cache';
@@ -322,7 +322,7 @@ export class Stage {
       ...Array.from({ length: this.#namespaces }, (_, i) => view.remains(this.#namespace(i + 1))).flat(),
     ];
     try {
-      const clean = await view.until(() => left().length === 0, PATIENCE_MS);
+      const clean = await view.until(() => left().length === 0, 2 * PATIENCE_MS);
       for (const undo of this.#undoings) await undo();
       if (clean !== true)
         throw new Error(`all Workspaces were deleted, and left behind: ${left().join(', ')}\n${this.#picture()}`);
@@ -388,9 +388,14 @@ export class Stage {
     return this.client.create(resource, { apiVersion, kind, ...manifest });
   }
 
-  /** Changes a Workspace's spec or metadata by a JSON merge patch. */
+  /** Changes a Workspace's spec or metadata by a JSON merge patch. The view has it then: what is waited for next is not the state before. */
   async patch({ metadata }: Workspace, patch: object): Promise<void> {
-    await this.client.patch(RESOURCES.workspaces, metadata, patch);
+    const { namespace, name, uid, generation } = (await this.client.patch(RESOURCES.workspaces, metadata, patch))
+      .metadata;
+    await this.until(`${namespace}/${name} is seen in generation ${generation}`, () => {
+      const seen = this.view.workspace(namespace, name)?.metadata;
+      return seen?.uid !== uid || seen.generation >= generation;
+    });
   }
 
   async annotate(workspace: Workspace, annotations: Readonly<Record<string, string>>): Promise<void> {
@@ -459,6 +464,11 @@ export class Stage {
         throw error;
       }
     });
+  }
+
+  /** Once the query `status` answers so: a step writes the status, and the workflow has it when the step has ended. */
+  async answers(workflow: Pick<WorkflowHandle, 'query'>, status: WorkspaceStatus): Promise<void> {
+    await this.poll('the query says so', async () => isDeepStrictEqual(await workflow.query('status'), status));
   }
 
   /** The workflow's whole history as text, payloads included. */

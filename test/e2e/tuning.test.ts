@@ -26,6 +26,13 @@ async function begin(name: string, over: object = {}) {
 it('trains, pushes, says where the adapter is, and releases its machine', async () => {
   const { namespace, name } = await begin('tune');
   await train(stage(), namespace, name);
+  const pushing = await stage().workspaceWhen(
+    { namespace, name },
+    'says how long its machine is kept for the push',
+    ({ status: { step } }) => step?.name === 'Push' && step.deadlineTime !== undefined,
+  );
+  const { startedTime = '', deadlineTime = '' } = pushing.status.step ?? {};
+  expect((Date.parse(deadlineTime) - Date.parse(startedTime)) / 60_000).toBeCloseTo(5, 0);
   await push(stage(), namespace, name);
 
   const { status } = await stage().workspaceWhen(
@@ -62,9 +69,16 @@ it('trains, pushes, says where the adapter is, and releases its machine', async 
 });
 
 it('keeps its machine when the annotation asks for it, and releases it when that is taken back', async () => {
-  const { namespace, name } = await begin('kept', { output: { volumeSource: { emptyDir: {} } } });
+  const limits = { activeDeadlineSeconds: 3_600 };
+  const { namespace, name } = await begin('kept', { output: { volumeSource: { emptyDir: {} } }, ...limits });
   const pod = await runningPod(stage(), namespace, name);
-  const workspace = await stage().workspaceWhen({ namespace, name }, 'trains', (one) => one.status.state === 'Running');
+  const workspace = await stage().workspaceWhen(
+    { namespace, name },
+    'trains, and says until when',
+    ({ status: { state, step } }) => state === 'Running' && step?.deadlineTime !== undefined,
+  );
+  const begun = Date.parse(stage().view.job(namespace, name)?.status?.startTime ?? '');
+  expect(Date.parse(workspace.status.step?.deadlineTime ?? '')).toBe(begun + 3_600_000);
   await stage().annotate(workspace, { 'kaito.sh/keep-machines': 'true' });
   await end(stage(), pod, 0, { steps: 10 });
 

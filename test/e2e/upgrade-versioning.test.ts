@@ -5,7 +5,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { RESOURCES } from '../../kubernetes/resources';
 import { createWorkflows } from '../../bridge/workflows';
 import { bundleWorkflows } from '../../workers/product';
-import { buildIdOf, currentBuildId, type Temporal } from '../../workers/versioning';
+import { buildIdOf, currentVersion, type Temporal } from '../../workers/versioning';
 import { useEnvironment } from '../environment';
 import { inference, ROOT, useStage } from './support';
 import { DIGEST, STORAGE_CLASS, end, provision, push, pushSecret, runningPod, tuning } from './tuning-support';
@@ -67,7 +67,7 @@ async function promote(...options: string[]): Promise<string> {
 }
 
 async function current(): Promise<string | undefined> {
-  const found = await currentBuildId(server, { deploymentName: TASK_QUEUE, taskQueue: TASK_QUEUE, buildId: undefined });
+  const found = await currentVersion(server, { deploymentName: TASK_QUEUE, taskQueue: TASK_QUEUE, buildId: undefined });
   return found === 'no deployment' ? found : found.buildId;
 }
 

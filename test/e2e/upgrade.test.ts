@@ -2,7 +2,7 @@ import { temporal as protos } from '@temporalio/proto';
 import { NativeConnection } from '@temporalio/worker';
 import { RESOURCES } from '../../kubernetes/resources';
 import { bundleWorkflows } from '../../workers/product';
-import { buildIdOf, currentBuildId, promote, type Temporal, type WorkerVersion } from '../../workers/versioning';
+import { buildIdOf, currentVersion, promote, type Temporal, type WorkerVersion } from '../../workers/versioning';
 import { useEnvironment } from '../environment';
 import { bundleVariant } from './code-variants';
 import { inference, NODE_CLASSES, useStage } from './support';
@@ -29,7 +29,7 @@ let server: Temporal & { readonly connection: NativeConnection };
 beforeAll(async () => {
   const { address, namespace } = useEnvironment().temporal;
   server = { connection: await NativeConnection.connect({ address }), namespace };
-  await stage().create(NODE_CLASSES, { metadata: { name: 'upgrade-slow' }, spec: { nodeRegistrationDelay: '10s' } });
+  await stage().create(NODE_CLASSES, { metadata: { name: 'upgrade-slow' }, spec: { nodeRegistrationDelay: '20s' } });
   stage().defer(() => stage().client.delete(NODE_CLASSES, { name: 'upgrade-slow' }));
   await stage().start(['bridge']);
 });
@@ -47,7 +47,7 @@ function version(buildId: string): WorkerVersion {
 }
 
 async function current(): Promise<string | undefined> {
-  const found = await currentBuildId(server, version(''));
+  const found = await currentVersion(server, version(''));
   return found === 'no deployment' ? undefined : found.buildId;
 }
 
@@ -70,13 +70,13 @@ it('goes on with new code: what rests, what waits for machines, what trains', as
   await stage().poll('the first version makes itself current', async () => (await current()) === oldId);
 
   const resting = await apply();
-  const waiting = await apply(SLOW);
   const training = { namespace: await stage().namespace(), name: 'tune' };
   await pushSecret(stage(), training.namespace);
   await stage().create(RESOURCES.workspaces, tuning(training.namespace, 'tune'));
   await provision(stage(), training.namespace, 'tune-results');
   const trainer = await runningPod(stage(), training.namespace, 'tune');
   await stage().ready(resting);
+  const waiting = await apply(SLOW);
   await stage().workspaceWhen(waiting, 'waits', ({ status }) => status.machines?.[0]?.phase === 'Launched');
   const claims = [resting, waiting].map(({ namespace }) => stage().onlyClaim(namespace).metadata.uid);
   expect(await ranOn(resting)).toBe(oldId);
@@ -99,7 +99,7 @@ it('goes on with new code: what rests, what waits for machines, what trains', as
   expect(claims).toEqual([resting, waiting].map(({ namespace }) => stage().onlyClaim(namespace).metadata.uid));
   for (const ref of [resting, waiting, training]) await remove(ref);
   await stage().stop(nextWorker);
-});
+}, 150_000);
 
 it('shows code that can’t go on with old histories, and goes back to the former version with nothing lost', async () => {
   const [good, bad] = await Promise.all([bundleWorkflows(), bundleVariant('incompatible')]);
@@ -147,4 +147,4 @@ it('shows code that can’t go on with old histories, and goes back to the forme
 
   await remove(ref);
   await stage().stop(badWorker);
-});
+}, 150_000);

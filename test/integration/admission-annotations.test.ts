@@ -20,6 +20,7 @@ describe('a Workspace is created', () => {
     ['a load balancer', annotated('enablelb', 'True')],
     ['no load balancer', annotated('enablelb', 'false')],
     ['a node class', annotated('node-class-name', 'gpu.large')],
+    ['a retry', annotated('retry', '2026-11-22T14:30:00.000Z')],
     ['an annotation of somebody else', annotated('something', 'else')],
   ];
 
@@ -78,6 +79,11 @@ describe('a Workspace is refused', () => {
       byPolicy(
         'metadata.annotations[kaito.sh/node-class-name]: "A B" cannot be the name of a NodeClass: use lower-case letters, digits, "-" and "."',
       ),
+    ],
+    [
+      'a retry that is a whole text',
+      annotated('retry', 'x'.repeat(129)),
+      byPolicy('metadata.annotations[kaito.sh/retry]: is longer than 128 characters: write the time, for example'),
     ],
   ];
 

@@ -40,8 +40,16 @@ const CASES: Readonly<Record<string, { readonly fires: Series; readonly rests: S
     rests: { 'kaito_oldest_step_age_seconds{step="Release"}': '0+10x120' },
   },
   KaitoOrphanedMachines: {
-    fires: { 'kaito_orphaned_machines{provider="azure",instance_type="A100"}': '2x120' },
-    rests: { 'kaito_orphaned_machines{provider="azure",instance_type="A100"}': '_x100 2x20' },
+    // A release that hangs: one worker told of the machines, another tries.
+    fires: {
+      'kaito_orphaned_machines{provider="azure",instance_type="A100",pod="a"}': '_x70 2x35 _x15',
+      'kaito_orphaned_machines{provider="azure",instance_type="A100",pod="b"}': '_x90 2x30',
+    },
+    // A sweep that goes well: seen at minute 85, released at 105 by one worker, while the other keeps for 15 minutes what it told then.
+    rests: {
+      'kaito_orphaned_machines{provider="azure",instance_type="A100",pod="a"}': '_x85 2x20 _x15',
+      'kaito_orphaned_machines{provider="azure",instance_type="A100",pod="b"}': '_x95 2x25',
+    },
   },
   KaitoMachinesUnhealthy: {
     fires: { 'kaito_machines{provider="karpenter",instance_type="A100",phase="Lost"}': '1x120' },

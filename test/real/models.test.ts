@@ -320,11 +320,8 @@ it('serves the adapter at two strengths, which change its answers as they should
   ] as const) {
     const seen = await logprobs(model);
     for (const [token, logprob] of Object.entries(seen)) {
-      expect([model, token, (expected[strength]?.[token] ?? NaN).toFixed(2)]).toEqual([
-        model,
-        token,
-        logprob.toFixed(2),
-      ]);
+      const off = Math.abs((expected[strength]?.[token] ?? NaN) - logprob);
+      expect({ model, token, isNear: off < 0.01 }).toEqual({ model, token, isNear: true });
     }
   }
   // The adapter does something, and half of it does something else.

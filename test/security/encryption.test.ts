@@ -142,9 +142,8 @@ it('shows Temporal only ciphertext, and goes on as ever: failures, queries, repl
   // Besides search attributes only what the server itself says of a try that is asked for while the step waits for its next one.
   const shown = payloads.filter(({ encoding }) => encoding !== 'binary/encrypted');
   const others = shown.filter(({ field }) => !field.includes('.searchAttributes.'));
-  expect(new Set(others.map(({ field, data }) => `${field}: ${data}`))).toEqual(
-    new Set(['activityTaskCanceledEventAttributes.details.payloads: "ACTIVITY_ID_NOT_STARTED"']),
-  );
+  const ofServer = 'activityTaskCanceledEventAttributes.details.payloads: "ACTIVITY_ID_NOT_STARTED"';
+  expect(others.map(({ field, data }) => `${field}: ${data}`).filter((one) => one !== ofServer)).toEqual([]);
   const searched = shown.filter(({ field }) => field.includes('.searchAttributes.'));
   expect(new Set(searched.map(({ field }) => field.split('.').at(-1)))).toEqual(
     new Set(['KaitoNamespace', 'KaitoPreset', 'KaitoInstanceType', 'KaitoPhase']),
@@ -153,7 +152,7 @@ it('shows Temporal only ciphertext, and goes on as ever: failures, queries, repl
   const keys = { folder, current: 'first' };
   const { workflowId } = stage().workflow(ref);
   const handle: WorkflowHandle = (await clientWith(keys)).workflow.getHandle(workflowId);
-  expect(await handle.query<WorkspaceStatus>('status')).toEqual((await stage().ready(ref)).status);
+  await stage().answers(handle, (await stage().ready(ref)).status);
   expect(await (await handle.describe()).staticDetails()).toContain('Signals: `look`, `retry`');
   await expect(stage().workflow(ref).query('status')).rejects.toThrow('binary/encrypted');
 

@@ -75,7 +75,8 @@ export class FakeSteps {
     checkDataset: (input) => this.run('checkDataset', input),
     prepareData: (input) => this.run('prepareData', input, input.candidate.instanceType),
     trainAdapter: (input) => this.run('trainAdapter', input, input.candidate.instanceType),
-    pushAdapter: (input) => this.run('pushAdapter', input),
+    pushAdapter: (input) =>
+      this.run('pushAdapter', input, input.keptUntil === undefined ? 'without machines' : undefined),
     releaseTrainingMachines: (input) => this.run('releaseTrainingMachines', input, input.reason),
   };
 

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 
 import {
   sweepScheduleIdOf,
+  type FindOrphansInput,
   type Found,
   type FoundOrphan,
   type ReleaseOrphanOutcome,
@@ -31,12 +32,15 @@ export class FakeSweep {
   lookFails: string | undefined;
   releaseFails: string | undefined;
   looks = 0;
+  /** What the last look was told of the sweep before. */
+  before: FindOrphansInput | undefined;
   readonly released: string[] = [];
   readonly reports: (readonly string[])[] = [];
 
   readonly activities: SweepActivities = {
-    findOrphans: async (): Promise<Found> => {
+    findOrphans: async (before): Promise<Found> => {
       this.looks += 1;
+      this.before = before;
       if (this.lookFails !== undefined) throw ApplicationFailure.nonRetryable(this.lookFails);
       return { owned: 7, orphans: this.orphans };
     },

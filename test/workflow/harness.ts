@@ -8,7 +8,14 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 
-import { RETRY_SIGNAL, STATUS_QUERY, workflowIdOf, type LookReason, type WorkspaceRef } from '../../api/workflow';
+import {
+  RETRY_SIGNAL,
+  STATUS_QUERY,
+  workflowIdOf,
+  type Look,
+  type LookReason,
+  type WorkspaceRef,
+} from '../../api/workflow';
 import type { Workspace, WorkspaceStatus } from '../../api/workspace';
 import { createWorkflows } from '../../bridge/workflows';
 import { bundleWorkflows } from '../../workers/product';
@@ -27,7 +34,7 @@ export interface Subject {
   /** Whatever run is the latest. */
   readonly handle: WorkflowHandle;
   /** Looks as the bridge does, with the Workspace as it is in {@link FakeSteps.workspace}; starts the workflow where none runs. */
-  look(reason?: LookReason, life?: { readonly uid: string; readonly generation: number }): Promise<void>;
+  look(reason?: LookReason, life?: Partial<Look> & Pick<Look, 'uid' | 'generation'>): Promise<void>;
   retry(): Promise<void>;
   status(): Promise<WorkspaceStatus | undefined>;
   /** Resolves when nothing is pending but, at most, a timer. */
@@ -119,8 +126,9 @@ function createSubject(client: Client, taskQueue: string, steps: FakeSteps): Sub
     handle,
     async look(reason = 'generation', life = steps.workspace) {
       if (life === undefined) throw new Error('the bridge looks at Workspaces that it sees');
-      const { uid, generation } = life;
-      await workflows.signalWithStart(workspaceOf(ref, uid, generation), { uid, generation, reason });
+      const { uid, generation, heartbeatTimeoutMs } = life;
+      const beats = heartbeatTimeoutMs === undefined ? {} : { heartbeatTimeoutMs };
+      await workflows.signalWithStart(workspaceOf(ref, uid, generation), { uid, generation, reason, ...beats });
     },
     retry: () => handle.signal(RETRY_SIGNAL),
     status: () => handle.query<WorkspaceStatus | undefined>(STATUS_QUERY),

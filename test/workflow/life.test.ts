@@ -54,6 +54,22 @@ describe('from apply to Ready', () => {
       });
     }));
 
+  it('beats as often as the last look says', () =>
+    harness.run(async (subject) => {
+      const machines = subject.steps.hold('acquireMachines');
+      await subject.look('generation', { uid: 'uid-1', generation: 1, heartbeatTimeoutMs: 40_000 });
+      await machines.entered;
+      await subject.look('generation', { uid: 'uid-1', generation: 1, heartbeatTimeoutMs: 60_000 });
+      machines.complete();
+      await subject.atRest();
+      const seconds = (await subject.events()).flatMap(({ activityTaskScheduledEventAttributes: at }) =>
+        at?.heartbeatTimeout === null || at?.heartbeatTimeout === undefined
+          ? []
+          : [Number(at.heartbeatTimeout.seconds)],
+      );
+      expect(seconds).toEqual([40, 40, 60, 60]);
+    }));
+
   it('tells people: summary, search attributes, current details', () =>
     harness.run(async (subject) => {
       const serving = subject.steps.hold('waitUntilServing');

@@ -100,65 +100,67 @@ describe('a long life', () => {
     );
   }
 
-  it('goes on in a fresh run: attempts, status and phase are carried over', () =>
-    harness.run(async (subject) => {
-      const { steps } = subject;
-      steps.candidates = [candidate('H100'), candidate('A100')];
-      steps.once('acquireMachines', unavailable('H100'));
-      await subject.becomeReady();
-      const before = await subject.handle.describe();
-      await grow(subject);
-      await subject.atRest();
-      const calls = steps.calls.length;
-      expect((await subject.handle.describe()).runId).toBe(before.runId);
+  /** A history of that length takes a while to come about. */
+  function lives(what: string, test: (subject: Subject) => Promise<void>): void {
+    it(what, () => harness.run(test), 120_000);
+  }
 
-      steps.candidates = [candidate('A100')];
-      const plan = steps.hold('planWorkspace');
-      await subject.look('objects');
-      const { input } = await plan.entered;
-      const { runId, historyLength } = await subject.handle.describe();
-      expect(runId).not.toBe(before.runId);
-      expect(historyLength).toBeLessThan(30);
-      expect(input.facts.attempts).toEqual([expect.objectContaining({ instanceType: 'H100' })]);
-      expect(input.facts.workflow.runID).toBe(runId);
-      expect((await subject.status())?.state).toBe('Ready');
-      for (const [name, value] of Object.entries({
-        KaitoPhase: 'Ready',
-        KaitoInstanceType: 'A100',
-        KaitoPreset: 'phi-4',
-      })) {
-        expect([name, await searchAttribute(subject, name)]).toEqual([name, value]);
-      }
-      plan.complete();
-      await subject.atRest();
-      expect(steps.calls.slice(calls)).toEqual(walk());
-      expect(scheduled(await subject.events())).toHaveLength(4);
-    }));
+  lives('goes on in a fresh run: attempts, status and phase are carried over', async (subject) => {
+    const { steps } = subject;
+    steps.candidates = [candidate('H100'), candidate('A100')];
+    steps.once('acquireMachines', unavailable('H100'));
+    await subject.becomeReady();
+    const before = await subject.handle.describe();
+    await grow(subject);
+    await subject.atRest();
+    const calls = steps.calls.length;
+    expect((await subject.handle.describe()).runId).toBe(before.runId);
 
-  it('a cancel that comes with the look that would end the run is not lost', () =>
-    harness.run(async (subject) => {
-      await subject.becomeReady();
-      await grow(subject);
-      const held = subject.steps.hold('acquireMachines', { whenCancelled: 'finish' });
-      // The run that follows is held in a step that gives way while the cancel is on its way.
-      await subject.look('objects');
-      await held.entered;
-      await grow(subject);
-      await subject.handle.cancel();
-      await held.cancelled;
-      held.complete({ kind: 'superseded' });
-      expect(await ended(subject)).toBe('CANCELLED');
-      expect(subject.steps.calls).toEqual([...walk(), ...walk().slice(0, 2), 'releaseWorkspace cancelled']);
-    }));
+    steps.candidates = [candidate('A100')];
+    const plan = steps.hold('planWorkspace');
+    await subject.look('objects');
+    const { input } = await plan.entered;
+    const { runId, historyLength } = await subject.handle.describe();
+    expect(runId).not.toBe(before.runId);
+    expect(historyLength).toBeLessThan(30);
+    expect(input.facts.attempts).toEqual([expect.objectContaining({ instanceType: 'H100' })]);
+    expect(input.facts.workflow.runID).toBe(runId);
+    expect((await subject.status())?.state).toBe('Ready');
+    for (const [name, value] of Object.entries({
+      KaitoPhase: 'Ready',
+      KaitoInstanceType: 'A100',
+      KaitoPreset: 'phi-4',
+    })) {
+      expect([name, await searchAttribute(subject, name)]).toEqual([name, value]);
+    }
+    plan.complete();
+    await subject.atRest();
+    expect(steps.calls.slice(calls)).toEqual(walk());
+    expect(scheduled(await subject.events())).toHaveLength(4);
+  });
 
-  it('a Workspace replaced by another of its name around the change of runs is noticed', () =>
-    harness.run(async (subject) => {
-      await subject.becomeReady();
-      await grow(subject);
-      subject.steps.workspace = { uid: 'uid-2', generation: 1 };
-      await subject.look();
-      await until('the new one is Ready', () => subject.steps.calls.length === 10);
-      await subject.atRest();
-      expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', 'releaseWorkspace gone', ...walk()]);
-    }));
+  lives('a cancel that comes with the look that would end the run is not lost', async (subject) => {
+    await subject.becomeReady();
+    await grow(subject);
+    const held = subject.steps.hold('acquireMachines', { whenCancelled: 'finish' });
+    // The run that follows is held in a step that gives way while the cancel is on its way.
+    await subject.look('objects');
+    await held.entered;
+    await grow(subject);
+    await subject.handle.cancel();
+    await held.cancelled;
+    held.complete({ kind: 'superseded' });
+    expect(await ended(subject)).toBe('CANCELLED');
+    expect(subject.steps.calls).toEqual([...walk(), ...walk().slice(0, 2), 'releaseWorkspace cancelled']);
+  });
+
+  lives('a Workspace replaced by another of its name around the change of runs is noticed', async (subject) => {
+    await subject.becomeReady();
+    await grow(subject);
+    subject.steps.workspace = { uid: 'uid-2', generation: 1 };
+    await subject.look();
+    await until('the new one is Ready', () => subject.steps.calls.length === 10);
+    await subject.atRest();
+    expect(subject.steps.calls).toEqual([...walk(), 'planWorkspace', 'releaseWorkspace gone', ...walk()]);
+  });
 });

@@ -11,7 +11,7 @@ import { SILENT_LOGGER } from '../../kubernetes/logger';
 import { Telemetry } from '../../telemetry/telemetry';
 import { observeWorker } from '../../workers/observability';
 import { bundleWorkflows } from '../../workers/product';
-import { currentBuildId, deploymentOptions, promote, type WorkerVersion } from '../../workers/versioning';
+import { currentVersion, deploymentOptions, promote, type WorkerVersion } from '../../workers/versioning';
 import { useTemporal } from '../environment';
 import { certificateAuthority } from '../fakes/certificates';
 import { TemporalProxy } from '../security/temporal-proxy';
@@ -72,7 +72,7 @@ async function open(address: string): Promise<void> {
   await once(gate, 'listening');
 }
 
-function workerOf(version: WorkerVersion): Promise<Worker> {
+function workerOf(version: WorkerVersion, identity?: string): Promise<Worker> {
   const { namespace } = useTemporal();
   const { taskQueue } = version;
   return Worker.create({
@@ -83,11 +83,12 @@ function workerOf(version: WorkerVersion): Promise<Worker> {
     // With none it would not ask for activities, as every worker of the product does.
     activities: { rest: () => Promise.resolve() },
     ...deploymentOptions(version),
+    ...(identity !== undefined && { identity }),
   });
 }
 
-function command(variables: Readonly<Record<string, string>>, wait: string) {
-  const child = spawn(process.execPath, ['local/bootstrap.cjs', 'workers/promote.ts', '--wait', wait], {
+function command(variables: Readonly<Record<string, string>>, wait: string, ...options: string[]) {
+  const child = spawn(process.execPath, ['local/bootstrap.cjs', 'workers/promote.ts', '--wait', wait, ...options], {
     cwd: ROOT,
     env: {
       ...process.env,
@@ -143,7 +144,24 @@ it('does not keep a rollout waiting: a worker is ready before its version gets t
     telemetry.started();
     expect(await telemetry.health.ready()).toMatchObject({ ok: false });
     await worker.runUntil(() => until('it is ready', async () => (await telemetry.health.ready()).ok));
-    expect(await currentBuildId(server, old)).toMatchObject({ buildId: 'old' });
+    expect(await currentVersion(server, old)).toMatchObject({ buildId: 'old' });
     await telemetry.close();
+  });
+}, 60_000);
+
+it('says which workers it took for those without version: one may have ended a moment ago', async () => {
+  const taskQueue = `promote-${randomUUID().slice(0, 8)}`;
+  const variables = { TEMPORAL_ADDRESS: proxy.address, KAITO_TASK_QUEUE: taskQueue };
+  const none = { deploymentName: taskQueue, taskQueue, buildId: undefined };
+  const one = await workerOf({ ...none, buildId: 'one' }, '1@with-version');
+  await one.runUntil(async () => {
+    await promote({ connection, namespace: useTemporal().namespace }, { ...none, buildId: 'one' }, 30_000);
+    const worker = await workerOf(none, '1@without-version');
+    await worker.runUntil(async () => {
+      const { code, out } = await command(variables, '30', '--unversioned').ended;
+      expect(code).toBe(0);
+      expect(out).toMatch(/^deployment \S+: workers without version get the work \(before: version one\)\n/);
+      expect(out).toMatch(/\ncounted as such workers: 1@without-version \(asked \d+ s ago\)\. .* counted for 90 s\n$/);
+    });
   });
 }, 60_000);

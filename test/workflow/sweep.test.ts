@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 
 import { isWorkflowRunning, scheduleSweeps } from '../../activities/sweep/schedule';
-import { sweepScheduleIdOf, type Orphan, type SweepReport } from '../../api/sweep';
+import { orphanKeyOf, turnsAfter, sweepScheduleIdOf, type Orphan, type SweepReport } from '../../api/sweep';
 import { useTemporal } from '../environment';
 import { FakeSweep, orphan, sweepNow } from './fake-sweep';
 import { openHarness, until, type Harness } from './harness';
@@ -112,7 +112,22 @@ test('a release that fails keeps no other from it, is told, and is tried again',
     expect(new Set(failed.map(({ failure }) => failure))).toEqual(new Set([fake.releaseFails]));
     expect(new Set(failed.map(({ firstSeenTime }) => firstSeenTime))).toEqual(new Set([time]));
     fake.releaseFails = undefined;
+    fake.orphans = [...fake.orphans, orphan('new')];
     expect((await sweep()).released).toHaveLength(7);
+    expect(fake.before).toEqual(turnsAfter(failed));
+    expect((await sweep()).released).toMatchObject([{ name: 'new' }]);
+    expect(fake.before).toEqual({ waiting: [orphanKeyOf(orphan('new'))], failed: [] });
+  });
+});
+
+test('why a release failed is remembered in few words', async () => {
+  await onCluster(async ({ fake, sweep }) => {
+    fake.orphans = [orphan('a')];
+    await sweep();
+    fake.releaseFails = `the cloud\nsaid ${'much '.repeat(1_000)}`;
+    const [failed] = (await sweep()).orphans;
+    expect(failed?.failure).toMatch(/^the cloud said (much )+m?u?c?h?…$/);
+    expect(Buffer.byteLength(failed?.failure ?? '')).toBeLessThanOrEqual(300);
   });
 });
 

@@ -170,7 +170,7 @@ describe('a push that the registry refuses', () => {
         ...TRAINING,
         'pushAdapter',
         'releaseTrainingMachines pushing',
-        'pushAdapter',
+        'pushAdapter without machines',
         'releaseTrainingMachines succeeded',
       ]);
     }));
@@ -189,7 +189,7 @@ it('a push that fails just when it is late goes on without the machines as well'
     expect(subject.steps.calls.slice(-4)).toEqual([
       'pushAdapter',
       'releaseTrainingMachines pushing',
-      'pushAdapter',
+      'pushAdapter without machines',
       'releaseTrainingMachines succeeded',
     ]);
   }));

@@ -5,7 +5,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWi
 import { bundleWorkflows } from '../../workers/product';
 import {
   buildIdOf,
-  currentBuildId,
+  currentVersion,
   deploymentOptions,
   promote,
   watchVersion,
@@ -54,7 +54,7 @@ async function withWorker<T>(of: WorkerVersion, work: () => Promise<T>): Promise
 }
 
 async function current(of: WorkerVersion): Promise<string | undefined> {
-  const found = await currentBuildId(server(), of);
+  const found = await currentVersion(server(), of);
   return found === 'no deployment' ? undefined : found.buildId;
 }
 

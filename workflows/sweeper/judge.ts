@@ -1,7 +1,4 @@
-import type { FoundOrphan, Orphan } from '../../api/sweep';
-
-/** More than this is not remembered at once: the result of a sweep has to stay small. The others' turn comes when these are gone. */
-export const MOST_ORPHANS = 500;
+import { compare, orphanKeyOf, type FoundOrphan, type Orphan } from '../../api/sweep';
 
 export interface Judgement {
   /** Seen again, and long enough: to be released. */
@@ -19,25 +16,18 @@ export function judge(
   before: readonly Orphan[],
   { nowMs, graceMs }: { readonly nowMs: number; readonly graceMs: number },
 ): Judgement {
-  const known = new Map(before.map((orphan) => [keyOf(orphan), orphan]));
+  const known = new Map(before.map((orphan) => [orphanKeyOf(orphan), orphan]));
   const orphans = found
     .map((one): Orphan => {
-      const earlier = known.get(keyOf(one));
+      const earlier = known.get(orphanKeyOf(one));
       const firstSeenTime = earlier?.firstSeenTime ?? new Date(nowMs).toISOString();
       return { ...one, firstSeenTime, ...(earlier?.failure !== undefined && { failure: earlier.failure }) };
     })
-    .sort((a, b) => compare(a.firstSeenTime, b.firstSeenTime) || compare(keyOf(a), keyOf(b)))
-    .slice(0, MOST_ORPHANS);
+    .sort((a, b) => compare(a.firstSeenTime, b.firstSeenTime) || compare(orphanKeyOf(a), orphanKeyOf(b)));
   const isDue = (orphan: Orphan): boolean =>
-    known.has(keyOf(orphan)) && nowMs - Date.parse(orphan.firstSeenTime) >= graceMs;
-  return { due: orphans.filter(isDue), waiting: orphans.filter((orphan) => !isDue(orphan)) };
-}
-
-function keyOf({ provider, name, identity }: FoundOrphan): string {
-  return [provider, name, identity].join('/');
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+    known.has(orphanKeyOf(orphan)) && nowMs - Date.parse(orphan.firstSeenTime) >= graceMs;
+  // What could not be released may take as long as it is given: the others come first.
+  const turnOf = ({ failure }: Orphan): number => (failure === undefined ? 0 : 1);
+  const due = orphans.filter(isDue).sort((a, b) => turnOf(a) - turnOf(b));
+  return { due, waiting: orphans.filter((orphan) => !isDue(orphan)) };
 }

@@ -8,6 +8,8 @@ import {
 import {
   ageOf,
   costOf,
+  releaseFailure,
+  turnsAfter,
   type Orphan,
   type SweepActivities,
   type SweepReport,
@@ -22,9 +24,9 @@ const looking = proxyActivities<SweepActivities>({
   retry: { maximumAttempts: 3, initialInterval: '5s' },
 });
 
-/** A release that is stuck for longer is tried again by a later sweep. */
+/** A release that is stuck for longer is tried again by a later sweep, after the others. */
 const releasing = proxyActivities<SweepActivities>({
-  startToCloseTimeout: '1h',
+  scheduleToCloseTimeout: '1h',
   heartbeatTimeout: '20s',
   retry: { maximumAttempts: 3, initialInterval: '10s' },
 });
@@ -38,12 +40,14 @@ const AT_ONCE = 5;
  * Guarantees:
  * 1. nothing is released that only one look has found, nor before the grace is over;
  * 2. a look that is not complete decides nothing: the sweep fails, and remembers nothing new;
- * 3. what was seen is kept in the sweep's result, which the schedule gives to the next sweep: no restart forgets it.
+ * 3. what was seen is kept in the sweep's result, which the schedule gives to the next sweep: no restart forgets it;
+ * 4. nothing that it tells or remembers is larger than an event may be: each look has so many orphans only (`MOST_SWEEP_BYTES`).
  */
 export async function sweep({ graceMs }: SweepSettings): Promise<SweepReport> {
-  const { owned, orphans: found } = await looking.findOrphans();
+  const before = remembered();
+  const { owned, orphans: found } = await looking.findOrphans(turnsAfter(before));
   const nowMs = Date.now();
-  const { due, waiting } = judge(found, remembered(), { nowMs, graceMs });
+  const { due, waiting } = judge(found, before, { nowMs, graceMs });
   const orphans = [...due, ...waiting];
   setCurrentDetails(detailsOf(orphans, nowMs));
   await looking.reportOrphans({ orphans, graceMs });
@@ -73,7 +77,7 @@ async function release(orphan: Orphan): Promise<End> {
     return await releasing.releaseOrphan(orphan);
   } catch (error) {
     if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    return { kind: 'failed', failure: error.cause?.message ?? error.message };
+    return { kind: 'failed', failure: releaseFailure(error.cause?.message ?? error.message) };
   }
 }
 

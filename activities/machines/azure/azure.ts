@@ -6,6 +6,7 @@
  */
 import type { AgentPool } from '@azure/arm-containerservice';
 import { CauseError, type Failure } from '../../../api/causes';
+import { shorten } from '../../../api/shorten';
 import { agentPool, type PoolVariant } from '../../../manifests/agent-pool';
 import type { StepContext } from '../../step';
 import { ownerOf, type Acquisition, type AcquisitionContext, type MachineClaim, type Machines } from '../provider';
@@ -14,7 +15,7 @@ import { areUsable, awaitNodes } from './await-nodes';
 import { createPool, type Purchase } from './create-pool';
 import type { AzureDependencies } from './dependencies';
 import { AzureError } from './error-tree';
-import { judge, shortened, type Verdict } from './errors';
+import { judge, type Verdict } from './errors';
 import { phaseOf, poolsOf, variantOf } from './own-pools';
 import { checkCluster, checkSize, checkVariant, priceOf } from './preflight';
 import { createRelease } from './release';
@@ -234,7 +235,7 @@ function summary(tried: readonly Tried[]): Failure {
   const { failure } = last.verdict;
   const before = tried.slice(0, -1).map(({ variant, verdict }) => `${describe(variant)}: ${verdict.code}`);
   if (before.length === 0) return failure;
-  return { ...failure, message: shortened(`${failure.message}; before that ${before.join('; ')}`, MOST_MESSAGE_BYTES) };
+  return { ...failure, message: shorten(`${failure.message}; before that ${before.join('; ')}`, MOST_MESSAGE_BYTES) };
 }
 
 /** What Azure refuses outside of a purchase, such as a read that is not allowed, with its cause. */

@@ -2,6 +2,7 @@
  * What failed, in users' terms, and what follows from it: what is tried next, and what is not worth trying for how long.
  */
 import type { CloudReference, Failure } from '../../../api/causes';
+import { shorten } from '../../../api/shorten';
 import { HOUR, meaningOf, type FailureClass, type FailureScope } from './error-catalogue';
 import { AzureError, leavesOf, type ErrorLeaf, type ErrorReport } from './error-tree';
 
@@ -83,14 +84,6 @@ function messageOf({ asked, correlationId, operationId }: ErrorReport, code: str
   ];
   const tail = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
   const head = `${asked}: ${code}: `;
-  const said = shortened(message.replace(/\s+/g, ' ').trim(), MOST_BYTES - Buffer.byteLength(head + tail));
+  const said = shorten(message.replace(/\s+/g, ' ').trim(), MOST_BYTES - Buffer.byteLength(head + tail));
   return `${head}${said}${tail}`;
-}
-
-/** Keeps to a number of bytes without cutting a character in two. */
-export function shortened(text: string, mostBytes: number): string {
-  if (Buffer.byteLength(text) <= mostBytes) return text;
-  const ellipsis = '…';
-  const room = Math.max(mostBytes - Buffer.byteLength(ellipsis), 0);
-  return `${new TextDecoder().decode(Buffer.from(text).subarray(0, room)).replace(/\uFFFD+$/, '')}${ellipsis}`;
 }

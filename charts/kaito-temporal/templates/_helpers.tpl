@@ -3,10 +3,15 @@
 {{- default .Release.Name .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* What tells the release's objects from those of others. */}}
+{{- define "kaito-temporal.releaseLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
 {{/* What never changes of an object's labels: (dict "root" $ "component" "worker"). */}}
 {{- define "kaito-temporal.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{ include "kaito-temporal.releaseLabels" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -69,6 +74,13 @@ true
 {{- end -}}
 {{ .Values.temporal.address }}
 {{- else if .Values.temporal.dev.enabled -}}
+{{- with .Values.temporal -}}
+{{- range $name, $isSet := dict "apiKey.secretName" .apiKey.secretName "tls.enabled" .tls.enabled "tls.ca.secretName" .tls.ca.secretName "tls.clientCertificateSecretName" .tls.clientCertificateSecretName -}}
+{{- if $isSet -}}
+{{- fail (printf "temporal.%s is set, and temporal.dev.enabled is true: the release's own server has neither TLS nor API keys; name another one in temporal.address and set temporal.dev.enabled=false, or leave temporal.%s out" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{ include "kaito-temporal.fullname" . }}-temporal.{{ .Release.Namespace }}.svc:7233
 {{- else -}}
 {{- fail "temporal.address is empty, and temporal.dev.enabled is false: name the host:port of a Temporal frontend, or set temporal.dev.enabled=true" -}}

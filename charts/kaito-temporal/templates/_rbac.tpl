@@ -1,4 +1,7 @@
-{{/* ServiceAccount of a role, and the ClusterRole that is bound to it: (dict "root" $ "role" "worker"). The rules are plain YAML in rbac/. */}}
+{{/*
+ServiceAccount of a role, and the ClusterRole that is bound to it: (dict "root" $ "role" "worker"). The rules are plain YAML in rbac/; left out are those
+that the installation grants elsewhere (secrets) or has no use for (networkpolicies).
+*/}}
 {{- define "kaito-temporal.permissions" -}}
 {{- $root := .root -}}
 {{- $values := index .root.Values .role -}}
@@ -33,7 +36,13 @@ metadata:
   labels:
     {{- $labels | nindent 4 }}
 rules:
-  {{- $root.Files.Get (printf "rbac/%s.yaml" .role) | nindent 2 }}
+  {{- $elsewhere := $root.Values.rbac.secretNamespaces }}
+  {{- $policies := eq (toString $root.Values.config.KAITO_NETWORK_POLICIES) "true" }}
+  {{- range $root.Files.Get (printf "rbac/%s.yaml" .role) | fromYamlArray }}
+  {{- if not (or (and $elsewhere (has "secrets" .resources)) (and (not $policies) (has "networkpolicies" .resources))) }}
+  - {{ toJson . }}
+  {{- end }}
+  {{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding

@@ -1,4 +1,4 @@
-import { differences, lastManager } from '../../../activities/history/change';
+import { describeChange, differences, lastManager } from '../../../activities/history/change';
 import { recordOf } from '../../../activities/history/record';
 import { HISTORY_CONFIG_MAP, readRecords, RecordKeeper } from '../../../activities/history/records';
 import {
@@ -13,7 +13,9 @@ import {
   type LifeRecord,
   type WorkflowLog,
 } from '../../../api/history';
+import type { KubernetesClient } from '../../../kubernetes/client';
 import { startFakeCluster, type FakeCluster } from '../../fakes/apiserver/harness';
+import { workspace } from './objects';
 
 const HOUR = 3_600_000;
 const CONFIG_MAPS = 'v1/configmaps';
@@ -95,6 +97,21 @@ describe('who changed what', () => {
   });
 });
 
+describe('what a user may make long', () => {
+  it('is cut short: keys of parts without a schema, the reason of a change', async () => {
+    const former = { metadata: { ownerReferences: [{ uid: 'uid-w' }] }, revision: 1, data: {} };
+    const client = { list: async () => ({ items: [former] }) } as unknown as KubernetesClient;
+    const template = { [`${'k'.repeat(100_000)}`]: 1 } as never;
+    const edited = workspace(
+      { inference: { template } },
+      { generation: 2, annotations: { 'kubernetes.io/change-cause': 'c'.repeat(100_000) } },
+    );
+    const change = await describeChange(client, edited, new AbortController().signal);
+    expect(change.changed?.length).toBeGreaterThan(0);
+    expect(JSON.stringify(change).length).toBeLessThan(1_000);
+  });
+});
+
 describe('records', () => {
   let cluster: FakeCluster;
   beforeEach(async () => {
@@ -145,6 +162,28 @@ describe('records', () => {
     expect(records[0]?.uid).toBe('uid-5');
     expect(Math.max(...records.map((record) => JSON.stringify(record).length))).toBeLessThanOrEqual(6 * 1_024);
     expect(records[0]?.logs[0]?.steps.at(-1)).toEqual(steps.at(-1));
+  });
+
+  it('stay small whatever their changes say', async () => {
+    const keeper = new RecordKeeper(cluster.client);
+    const changed = Array.from({ length: 10 }, (_, i) => `${i}${'x'.repeat(99)}`);
+    const generations = Array.from({ length: 20 }, (_, generation) => ({
+      generation,
+      digest: 'abc',
+      manager: 'm'.repeat(128),
+      changed,
+      cause: 'c'.repeat(200),
+    }));
+    const machines = Array.from({ length: 20 }, () => ({
+      instanceType: 'A'.repeat(63),
+      count: 1,
+      from: '2026-01-01T00:00:00.000Z',
+      to: '2026-01-01T00:00:00.000Z',
+    }));
+    await keeper.keep(life(1, 'run', { generations, machines }));
+    const [record] = await kept();
+    expect(JSON.stringify(record).length).toBeLessThanOrEqual(6 * 1_024);
+    expect(record?.logs[0]?.generations).toHaveLength(5);
   });
 
   it('that somebody edited are told, and do not stand in the way', async () => {

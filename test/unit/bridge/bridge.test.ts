@@ -124,26 +124,59 @@ describe('bridge', () => {
     await looked('a generation 1');
   });
 
-  test('tells what stays untrue again, ever more rarely', async () => {
-    let seconds = 0;
-    await start(undefined, () => seconds * 1_000);
+  test('tells objects that stay unlike the status again, ever more rarely', async () => {
+    let later = 0;
+    await start(undefined, () => Date.now() + later * 1_000);
     create('a');
-    const looks = ['a generation 1'];
+    await looked('a generation 1');
+    update('a', ({ metadata }) => ({ metadata, status: { observedGeneration: 1, step: { name: 'Ready' } } }));
+    const looks = ['a generation 1', 'a objects 1'];
     await looked(...looks);
     for (const [at, isTold] of [
-      [29, false],
+      [20, false],
       [31, true],
-      [90, false],
-      [92, true],
-      [211, false],
-      [213, true],
+      [80, false],
+      [95, true],
+      [190, false],
+      [220, true],
     ] as const) {
-      seconds = at;
+      later = at;
       update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { at: String(at) } } }));
       create(`witness-${at}`);
-      looks.push(`witness-${at} generation 1`, ...(isTold ? ['a generation 1'] : []));
+      looks.push(`witness-${at} generation 1`, ...(isTold ? ['a objects 1'] : []));
       await looked(...looks);
     }
+  });
+
+  test('has a hundred begin at once, and each of the others when one has begun', async () => {
+    await start();
+    const names = Array.from({ length: 103 }, (_, index) => `w-${index}`);
+    for (const name of names) create(name);
+    await eventually('a hundred were told', () => workflows.looks.length === 100);
+    await eventually('all are seen', () => names.every((name) => found(name).metadata.finalizers !== undefined));
+    const [first = '', second = ''] = workflows.looks.map((look) => look.split(' ')[0] ?? '');
+    update(first, ({ metadata }) => ({ metadata, status: { observedGeneration: 1, step: { name: 'Machines' } } }));
+    await eventually('one more was told', () => workflows.looks.length === 101);
+    cluster.server.store.delete(WORKSPACES, 'default', second);
+    await eventually('a deletion waits for nobody', () => workflows.looks.includes(`${second} deleted 1`));
+    expect(workflows.looks).toHaveLength(102);
+  });
+
+  test('tells a spec and a deletion once, however long the workflow takes: a signal is not lost', async () => {
+    let later = 0;
+    await start(undefined, () => Date.now() + later * 1_000);
+    create('a');
+    await looked('a generation 1');
+    later = 3_600;
+    update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { x: '1' } } }));
+    create('witness');
+    await looked('a generation 1', 'witness generation 1');
+    cluster.server.store.delete(WORKSPACES, 'default', 'a');
+    await looked('a generation 1', 'witness generation 1', 'a deleted 1');
+    later = 7_200;
+    update('a', ({ metadata }) => ({ metadata: { ...metadata, labels: { x: '2' } } }));
+    create('witness-2');
+    await looked('a generation 1', 'witness generation 1', 'a deleted 1', 'witness-2 generation 1');
   });
 
   const disconnects: readonly [string, (server: FakeCluster['server'], change: () => void) => void][] = [

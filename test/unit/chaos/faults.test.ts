@@ -23,6 +23,19 @@ it('follows from the seed, in whatever order the moments were recorded', () => {
   expect(plan(8, 12)).not.toEqual(plan(7, 12));
 });
 
+it('keeps its order when a moment more or less was recorded', () => {
+  const killsOf = (faults: readonly Fault[]): readonly string[] =>
+    faults.filter((fault) => fault.kind === 'kill').map(describeFault);
+  const all = killsOf(plan(7, 40));
+  const fewer = killsOf(planFaults(createRandom(7), 40, BOUNDARIES.slice(1)));
+  const gone = 'before planWorkspace #1 (grows)';
+
+  const kept = all.filter((line) => fewer.includes(line));
+  expect(fewer.filter((line) => all.includes(line))).toEqual(kept);
+  expect(all.filter((line) => !kept.includes(line)).every((line) => line.includes(gone))).toBe(true);
+  expect(kept.length).toBeGreaterThan(20);
+});
+
 it('hits each activity of an inference and of a tuning before any moment twice', () => {
   const places = placesOf(plan(1, 6));
 
@@ -49,6 +62,14 @@ it('injects one kind only when asked', () => {
   expect(new Set(plan(1, 5, 'clock-skew').map(kindOf))).toEqual(new Set(['clock-skew']));
   expect(new Set(plan(1, 5, 'kill-temporal').map(kindOf))).toEqual(new Set(['kill-temporal']));
   expect(plan(1, 5, 'clock-skew')).toHaveLength(5);
+});
+
+it('kills one target at every activity before it goes on with the writes', () => {
+  const isOfActivity = (place: string): boolean => place.split(' ').length === 3;
+  const places = placesOf(plan(1, BOUNDARIES.length, 'kill-bridge'));
+
+  expect(places.map(isOfActivity)).toEqual([true, true, true, true, true, true, false, false, false]);
+  expect(new Set(places).size).toBe(BOUNDARIES.length);
 });
 
 it('says which share of times lies below', () => {

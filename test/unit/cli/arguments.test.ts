@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { version } from '../../../package.json';
@@ -8,10 +8,13 @@ import { run } from './io';
 
 /** What the command says to command lines that cannot work, and with which exit code. */
 
+const folder = mkdtempSync(join(tmpdir(), 'kaito-cli-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
 const NOWHERE = kubeconfig('http://127.0.0.1:9');
 
 function kubeconfig(server: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'kaito-cli-')), 'kubeconfig');
+  const file = join(folder, `kubeconfig-${new URL(server).port}`);
   writeFileSync(
     file,
     JSON.stringify({

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { completeForKubectl } from '../../../cli/completion/kubectl';
@@ -13,6 +13,8 @@ writeFileSync(
   '#!/bin/sh\necho "phi-4 $*" | sed "s/ get workspaces.kaito.sh/ /; s/ -o .*//; s/--*namespace//; s/ -n//"\n',
 );
 chmodSync(join(folder, 'kubectl'), 0o755);
+
+afterAll(() => rmSync(folder, { recursive: true }));
 
 let script: string;
 beforeAll(async () => {

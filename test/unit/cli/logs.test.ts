@@ -64,6 +64,24 @@ describe('logs -f', () => {
     cluster.server.store.update(PODS, 'ns', name, (now) => ({ ...now, status }), 'status');
   }
 
+  /** A pod with init containers `weights` and `data`; what is left out has not begun. */
+  function createWithInits(name: string, states: Readonly<Record<string, ContainerState>>, job?: string): Pod {
+    const labels = job === undefined ? { [LABEL_WORKSPACE]: 'phi' } : { [LABEL_JOB]: job };
+    return cluster.server.store.create(PODS, 'ns', {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels } as never,
+      spec: { initContainers: [{ name: 'weights' }, { name: 'data' }], containers: [{ name: 'main' }] },
+      status: statusOf(states),
+    }) as unknown as Pod;
+  }
+
+  function statusOf(states: Readonly<Record<string, ContainerState>>): object {
+    const of = (names: readonly string[]) =>
+      names.map((one) => ({ name: one, ready: false, restartCount: 0, state: states[one] ?? { waiting: {} } }));
+    return { initContainerStatuses: of(['weights', 'data']), containerStatuses: of(['main']) };
+  }
+
   function workspace(tuning: boolean): Workspace {
     return cluster.server.store.create(WORKSPACES, 'ns', {
       apiVersion: 'kaito.sh/v1beta1',
@@ -195,6 +213,69 @@ describe('logs -f', () => {
     );
     interrupted.abort(new Error('SIGINT'));
     await expect(following).rejects.toThrow('SIGINT');
+  });
+
+  it('prints init containers in their order, also those that came and went between two looks', async () => {
+    const pod = createWithInits('phi-0', { weights: RUNNING });
+    const following = follow(workspace(false), [pod], { tail: 3 });
+    const weights = await request(1);
+    expect([weights.query.get('container'), weights.query.get('tailLines')]).toEqual(['weights', '3']);
+    const states = { weights: ENDED, data: ENDED, main: RUNNING };
+    cluster.server.store.update(PODS, 'ns', 'phi-0', (now) => ({ ...now, status: statusOf(states) }), 'status');
+    weights.body.end('2026-11-22T12:00:00.000000001Z copied\n');
+    const data = await request(2);
+    expect([data.query.get('container'), data.query.get('tailLines')]).toEqual(['data', null]);
+    data.body.end('2026-11-22T12:00:01.000000001Z checked\n');
+    const main = await request(3);
+    expect(main.query.get('container')).toBe('main');
+    main.body.write('2026-11-22T12:00:02.000000001Z serving\n');
+    await eventually(
+      'all was printed',
+      () => out === 'copied\nchecked\nserving\n',
+      () => out,
+    );
+    expect(err).toBe(
+      'note: container data of pod phi-0 has already ended\nnote: container main of pod phi-0 has started\n',
+    );
+
+    interrupted.abort(new Error('SIGINT'));
+    await expect(following).rejects.toThrow('SIGINT');
+    expect(asked).toHaveLength(3);
+  });
+
+  it('leaves out what init containers had done when it was asked, but not that of pods that come later', async () => {
+    const states = { weights: ENDED, data: ENDED, main: RUNNING };
+    const following = follow(workspace(false), [createWithInits('phi-0', states)]);
+    const first = await request(1);
+    expect(first.query.get('container')).toBe('main');
+    createWithInits('phi-1', states);
+    for (const [index, container] of ['weights', 'data', 'main'].entries()) {
+      const { pod, query, body } = await request(2 + index);
+      expect([pod, query.get('container')]).toEqual(['phi-1', container]);
+      body.end(`2026-11-22T12:00:0${index}.000000001Z ${container}\n`);
+    }
+    await eventually(
+      'all was printed',
+      () => out === 'phi-1: weights\nphi-1: data\nphi-1: main\n',
+      () => out,
+    );
+    interrupted.abort(new Error('SIGINT'));
+    await expect(following).rejects.toThrow('SIGINT');
+  });
+
+  it('prints only the init container that failed of a pod that is over, and only the container that is named', async () => {
+    const failed: ContainerState = { terminated: { exitCode: 1 } };
+    const of = workspace(true);
+    step('Failed');
+    const pod = createWithInits('phi-0', { weights: ENDED, data: failed }, 'phi');
+    const following = follow(of, [pod]);
+    (await request(1)).body.end('no rows\n');
+    await following;
+    const named = follow(of, [pod], { container: 'weights' });
+    (await request(2)).body.end('copied\n');
+    await named;
+    expect(asked.map(({ query }) => query.get('container'))).toEqual(['data', 'weights']);
+    expect(out).toBe('no rows\ncopied\n');
   });
 
   it('opens a log that broke off again, and prints no line twice', async () => {

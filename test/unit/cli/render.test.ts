@@ -143,11 +143,12 @@ test('the page of one tells its training, its failed attempts and its adapters',
 });
 
 test.each([
-  [90, 'in 90s, at 2026-'],
-  [-1, 'now'],
-])('says when a machine that does not come is given up: %i s', (seconds, words) => {
+  ['Machines', 90, 'in 90s, at 2026-'],
+  ['Training', -1, 'now\n'],
+  ['Push', -1, 'now: the machines; the push goes on\n'],
+])('says when what is waited for is given up: %s, %i s', (name, seconds, words) => {
   const { status } = SERVING;
-  const waiting = { ...SERVING, status: { ...status, step: { name: 'Machines', deadlineTime: at(seconds) } } };
+  const waiting = { ...SERVING, status: { ...status, step: { name, deadlineTime: at(seconds) } } };
   expect(workspacePage(summaryOf(waiting as Workspace), NOW)).toContain(`Gives up   ${words}`);
 });
 

@@ -210,7 +210,7 @@ describe('cache', () => {
   test('opens a watch anew that is not answered', async () => {
     create('a');
     cluster.server.addFault({ verb: 'watch', does: 'hang' });
-    const cache = start({ answerTimeoutMs: 300 });
+    const cache = start({ answerTimeoutMs: 1_500 });
     await watching(cache);
     change('a', '1');
     await expectSame(cache);

@@ -1,5 +1,7 @@
+import { RENDEZVOUS_PORT } from '../../../manifests/group';
 import { networkPolicy } from '../../../manifests/network-policy';
 import { asYaml, QUICK_START, workspace } from './fixtures';
+import { ourPods } from './pods';
 import { tuningWorkspace } from './tuning/fixtures';
 
 describe('the NetworkPolicy of a Workspace', () => {
@@ -24,5 +26,18 @@ describe('the NetworkPolicy of a Workspace', () => {
     const template = { spec: { containers: [{ name: 'it', image: 'registry.example/it:1' }] } };
     const { ingress, policyTypes } = networkPolicy(workspace({ ...QUICK_START, inference: { template } }), false).spec;
     expect([ingress, policyTypes]).toEqual([undefined, ['Egress']]);
+  });
+
+  test.each(ourPods())('is about the pods that $name, and lets in what they serve at', ({ name, template }) => {
+    const { podSelector, ingress = [] } = networkPolicy(
+      name.startsWith('serve') ? workspace(QUICK_START) : tuningWorkspace(),
+      false,
+    ).spec;
+
+    expect(template.metadata?.labels).toMatchObject(podSelector!.matchLabels!);
+    const served = template.spec!.containers.flatMap(({ ports = [] }) => ports.map((port) => port.containerPort));
+    // The pods of one model over several nodes meet at a port of their own, which is nobody else's.
+    const forOthers = served.filter((port) => port !== RENDEZVOUS_PORT);
+    expect(ingress.flatMap(({ ports = [] }) => ports.map(({ port }) => port))).toEqual(forOthers);
   });
 });

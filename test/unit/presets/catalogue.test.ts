@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PRESET_ALIASES } from '../../../api/preset-names';
@@ -87,8 +87,11 @@ describe('a directory of further presets', () => {
   });
 });
 
+const folder = mkdtempSync(join(tmpdir(), 'presets-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
 function directoryWith(content: unknown): string {
-  const directory = mkdtempSync(join(tmpdir(), 'presets-'));
+  const directory = mkdtempSync(join(folder, 'presets-'));
   writeFileSync(join(directory, 'extra.json'), JSON.stringify(content));
   writeFileSync(join(directory, 'README.md'), 'not a catalogue file');
   return directory;

@@ -38,11 +38,12 @@ const MISTRAL: FakeRepository = {
     'model.safetensors': 14_000_000_000,
   },
 };
+const HUGE: FakeRepository = { ...OPEN, id: 'acme/huge', files: { ...OPEN.files, 'config.json': 5_000_000_000 } };
 const BARE: FakeRepository = { ...OPEN, id: 'acme/bare', files: { 'model.safetensors': 1_000_000 } };
 
 let hub: FakeHub;
 beforeAll(async () => {
-  hub = await FakeHub.start([OPEN, GATED, PRIVATE, STRANGE, MISTRAL, BARE]);
+  hub = await FakeHub.start([OPEN, GATED, PRIVATE, STRANGE, MISTRAL, HUGE, BARE]);
 });
 beforeEach(() => {
   hub.trouble = undefined;
@@ -104,6 +105,7 @@ test.each([
   ['acme/gated', 'secret words', 'HubDenied', 'is no Hugging Face token: those start with hf_'],
   ['acme/none', 'hf_good', 'InvalidInput', 'Hugging Face has no model acme/none'],
   ['acme/strange', undefined, 'NotSupported', 'unsupported model architecture for acme/strange: StrangeForCausalLM'],
+  ['acme/huge', undefined, 'NotSupported', 'acme/huge: config.json has 5000000000 bytes, and may have 4194304'],
   ['acme/bare', undefined, 'NotSupported', 'acme/bare: the repository has no config.json'],
   ['../../etc', undefined, 'InvalidInput', 'is no Hugging Face model id'],
 ])('%s with token %s: %s', async (id, token, cause, message) => {

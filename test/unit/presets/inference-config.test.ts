@@ -55,3 +55,32 @@ test.each([
   expect(() => parseInferenceConfig(text)).toThrow(CauseError);
   expect(() => parseInferenceConfig(text)).toThrow(message);
 });
+
+describe('a text that is too long', () => {
+  const keys = (count: number): string =>
+    `vllm:\n${Array.from({ length: count }, (_, index) => `  k${index}: 1`).join('\n')}`;
+
+  test('is refused before it is read: that would take minutes', () => {
+    const begun = performance.now();
+    expect(() => parseInferenceConfig(keys(60_000))).toThrow(
+      /^inference_config.yaml: has \d+ bytes, and may have 32768$/,
+    );
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(Object.keys(parseInferenceConfig(keys(2_000)).vllm)).toHaveLength(2_000);
+  });
+
+  test('is refused where aliases make it long', () => {
+    const text = `vllm:\n  a: &a "${'x'.repeat(20_000)}"\n  b: *a\n`;
+    expect(() => parseInferenceConfig(text)).toThrow(/^inference_config.yaml: vllm: has \d+ bytes/);
+  });
+
+  test('is refused where aliases of aliases make it endless', () => {
+    const nine = (item: string): string => `[${Array.from({ length: 9 }, () => item).join()}]`;
+    const text = [
+      `a: &a ${nine('1')}`,
+      ...['ba', 'cb', 'dc', 'ed'].map(([to, from]) => `${to}: &${to} ${nine(`*${from}`)}`),
+    ].join('\n');
+    expect(() => parseInferenceConfig(text)).toThrow(CauseError);
+    expect(() => parseInferenceConfig(text)).toThrow('Excessive alias count');
+  });
+});

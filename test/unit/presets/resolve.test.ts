@@ -71,6 +71,18 @@ test('takes quantization and leaves the data type to vLLM then', () => {
   });
 });
 
+test('keeps of a configuration what is short: anybody may publish one', () => {
+  const long = 'X'.repeat(100_000);
+  const architectures = ['LlamaForCausalLM', ...Array.from({ length: 10_000 }, (_, i) => `Odd${i}`)];
+  const config = { ...LLAMA, architectures, quantization_config: { quant_method: long } };
+  const model = describeConfig('a/b', config, WEIGHTS, 'main');
+  expect(model.architectures).toEqual(['LlamaForCausalLM']);
+  expect(JSON.stringify(model).length).toBeLessThan(2_000);
+
+  const odd = { ...LLAMA, architectures: Array.from({ length: 100 }, () => long) };
+  expect(() => describeConfig('a/b', odd, WEIGHTS, 'main')).toThrow(/^.{1,700}$/);
+});
+
 test('chooses parsers by name before architecture', () => {
   expect(describeConfig('a/Qwen3-Coder-X', LLAMA, WEIGHTS, 'main').vllmFlags).toMatchObject({
     'tool-call-parser': 'qwen3_xml',

@@ -243,3 +243,8 @@ describe('output_dir', () => {
     );
   });
 });
+
+test('a text that is too long is refused before it is read: that would take minutes', () => {
+  const text = `training_config: {${Array.from({ length: 60_000 }, (_, index) => `k${index}: 1`).join()}}`;
+  expect(() => parseTrainingConfig(text, 'lora')).toThrow(/^training_config.yaml: has \d+ bytes, and may have 32768$/);
+});

@@ -1,10 +1,34 @@
 import { SILENT_LOGGER } from '../../../kubernetes/logger';
-import { openTracing } from '../../../telemetry/tracing';
+import { openTracing, type Tracing } from '../../../telemetry/tracing';
+import { startCollector, type Collector } from '../../fakes/otlp/collector';
 
 const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
-const open = (variables: Record<string, string>) => openTracing(variables, '1.0.0', SILENT_LOGGER);
-const within = (tracing: ReturnType<typeof open>) =>
-  tracing.span('outer', {}, {}, () => Promise.resolve(tracing.traceparent()));
+const opened: Tracing[] = [];
+let collector: Collector;
+
+const open = (variables: Record<string, string>): Tracing => {
+  const tracing = openTracing(variables, '1.0.0', SILENT_LOGGER);
+  opened.push(tracing);
+  return tracing;
+};
+
+beforeAll(async () => {
+  collector = await startCollector();
+  // The exporter reads its endpoint by itself.
+  process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = collector.endpoint;
+});
+
+/** Spans are sent before a tracing closes, not after the tests have ended. */
+afterEach(async () => {
+  for (const tracing of opened.splice(0)) await tracing.close();
+});
+
+afterAll(async () => {
+  delete process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  await collector.close();
+});
+
+const within = (tracing: Tracing) => tracing.span('outer', {}, {}, () => Promise.resolve(tracing.traceparent()));
 
 it.each([
   ['nothing is set', {}],
@@ -20,9 +44,11 @@ it.each([
   ['a share of nothing', { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0' }, '00'],
   ['a share of all', { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '1' }, '01'],
 ])('keeps %s', async (_, variables, flags) => {
-  expect(await within(open({ ...ENDPOINT, ...variables }))).toMatch(
-    new RegExp(`^00-[0-9a-f]{32}-[0-9a-f]{16}-${flags}$`),
-  );
+  const sentBefore = collector.spans.length;
+  const tracing = open({ ...ENDPOINT, ...variables });
+  expect(await within(tracing)).toMatch(new RegExp(`^00-[0-9a-f]{32}-[0-9a-f]{16}-${flags}$`));
+  await tracing.close();
+  expect(collector.spans.slice(sentBefore).map(({ name }) => name)).toEqual(flags === '01' ? ['outer'] : []);
 });
 
 it('goes on with the trace of another process, and with its decision', async () => {

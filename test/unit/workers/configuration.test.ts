@@ -36,3 +36,20 @@ test('names every wrong variable at once, with what is allowed', () => {
     ].join('\n'),
   );
 });
+
+test('names each entry of private hosts that is no network', () => {
+  const read = (KAITO_DATASET_PRIVATE_HOSTS: string) => readConfiguration({ KAITO_DATASET_PRIVATE_HOSTS });
+
+  expect(read('store:9000, 10.1.0.0/16,fd00::/8').workload.datasetPrivateHosts).toEqual([
+    'store:9000',
+    '10.1.0.0/16',
+    'fd00::/8',
+  ]);
+  expect(() => read('10.0.0.0/99, store, http://store')).toThrow(
+    [
+      'configuration:',
+      "  KAITO_DATASET_PRIVATE_HOSTS: '10.0.0.0/99' is no network; write for example 10.1.0.0/16, or a host without a slash",
+      "  KAITO_DATASET_PRIVATE_HOSTS: 'http://store' is no network; write for example 10.1.0.0/16, or a host without a slash",
+    ].join('\n'),
+  );
+});

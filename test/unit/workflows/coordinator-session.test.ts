@@ -256,13 +256,13 @@ it('a pool that is there already counts as in flight beside the others', async (
 
 it('speaks while it holds a place, and is silent when it holds none', async () => {
   const subject = server();
-  const coordinator = open(subject.transport, { leaseMs: 150 });
+  const coordinator = open(subject.transport, { leaseMs: 600 });
   const place = await admitted(coordinator, 'a');
   await untilTrue(() => subject.calls > 5);
   expect(subject.report().creating).toHaveLength(1);
   await place.release();
   const { calls } = subject;
-  await delay(200); // four times as long as it was silent before
+  await delay(800); // four times as long as it was silent before
   expect(subject.calls).toBe(calls);
 });
 

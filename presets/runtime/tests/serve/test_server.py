@@ -123,8 +123,8 @@ def wait_for(server: Server, condition: Any) -> None:
         try:
             if condition():
                 return
-        except requests.ConnectionError:
-            pass  # Nothing listens yet.
+        except (requests.ConnectionError, requests.Timeout):
+            pass  # Nothing listens yet, or it is busy with loading.
         time.sleep(0.2)
     pytest.fail(f"serve did not come so far:\n{server.log.read_text(errors='replace')[-6000:]}")
 

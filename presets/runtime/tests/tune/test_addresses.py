@@ -64,3 +64,14 @@ def test_the_operator_may_allow_hosts_and_networks(
     monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", listed)
     hosts = PrivateHosts.from_environment()
     assert hosts.allow("127.0.0.1", port, ipaddress.ip_address("127.0.0.1")) is allowed
+
+
+@pytest.mark.parametrize("listed", ADDRESSES["notNetworks"])
+def test_what_is_no_network_is_refused_rather_than_taken_for_a_name(
+    monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    monkeypatch.setenv("KAITO_DATASET_PRIVATE_HOSTS", f"store:9000, {listed}")
+    with pytest.raises(RuntimeFailure) as caught:
+        PrivateHosts.from_environment()
+    assert caught.value.message == f"KAITO_DATASET_PRIVATE_HOSTS: '{listed}' is no network"
+    assert caught.value.remedy is not None

@@ -82,6 +82,8 @@ def training(tiny_model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.M
     made = Training(tiny_model, data, tmp_path)
     monkeypatch.setenv("KAITO_TERMINATION_LOG", str(made.log))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "src"))
+    # A killed process leaves its temporary folder; pytest removes this one.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Processes of several import the same libraries: compiled once is quicker.
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     return made

@@ -1,5 +1,5 @@
 import { AzureError, leavesOf } from '../../../../activities/machines/azure/error-tree';
-import { judge, judgeThrown, reportOf, shortened } from '../../../../activities/machines/azure/errors';
+import { judge, judgeThrown, reportOf } from '../../../../activities/machines/azure/errors';
 import * as answers from '../../../fakes/arm/errors';
 import * as failures from '../../../fakes/arm/failures';
 
@@ -156,10 +156,5 @@ describe('what an error of Azure means', () => {
     const error = new AzureError(reportOf('read', failures.allocationFailed()));
     expect(judgeThrown(error)?.class).toBe('capacity');
     expect(error.message).toContain('ReconcileVMSSAgentPoolFailed');
-  });
-
-  test('text is shortened between characters', () => {
-    expect(shortened('ääää', 6)).toBe('ä…');
-    expect(shortened('short', 6)).toBe('short');
   });
 });

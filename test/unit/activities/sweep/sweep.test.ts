@@ -1,4 +1,4 @@
-import type { Orphan, OwnedMachines } from '../../../../api/sweep';
+import { turnsAfter, type Orphan, type OwnedMachines } from '../../../../api/sweep';
 import type { Machines, Sweeping } from '../../../../activities/machines/provider';
 import type { SweepDependencies } from '../../../../activities/sweep/dependencies';
 import { findOrphans } from '../../../../activities/sweep/find-orphans';
@@ -7,6 +7,7 @@ import { reportOrphans } from '../../../../activities/sweep/report-orphans';
 import { SILENT_LOGGER } from '../../../../kubernetes/logger';
 
 const signal = new AbortController().signal;
+const firstLook = (deps: SweepDependencies) => findOrphans(deps, turnsAfter([]), signal);
 const context = { signal, progress: () => undefined };
 
 function machines(name: string, uid: string, over: Partial<OwnedMachines> = {}): OwnedMachines {
@@ -70,9 +71,19 @@ function setting({ owned = [], uid, isRunning = false, price }: Setting) {
 }
 
 describe('a look', () => {
+  test('tells of the oldest when there are more than it may tell of: the next look tells of the same', async () => {
+    const owned = Array.from({ length: 600 }, (_, i) =>
+      machines(`m${i}`, 'dead', { createdTime: new Date(Date.UTC(2026, 0, 1, 0, 0, 600 - i)).toISOString() }),
+    );
+    const { owned: count, orphans } = await firstLook(setting({ owned }).deps);
+    expect(count).toBe(600);
+    expect(orphans.length).toBeGreaterThan(50);
+    expect(orphans.map(({ name }) => name)).toEqual(Array.from(orphans, (_, i) => `m${599 - i}`));
+  });
+
   test('finds what was bought for a Workspace that is gone, with its price', async () => {
     const { deps } = setting({ owned: [machines('a', 'dead')], price: 3.5 });
-    expect(await findOrphans(deps, signal)).toEqual({
+    expect(await firstLook(deps)).toEqual({
       owned: 1,
       orphans: [{ ...machines('a', 'dead'), pricePerHour: 7 }],
     });
@@ -80,25 +91,25 @@ describe('a look', () => {
 
   test('finds nothing where the Workspace is there, whatever its workflow does', async () => {
     const { deps } = setting({ owned: [machines('a', 'living')], uid: 'living' });
-    expect(await findOrphans(deps, signal)).toEqual({ owned: 1, orphans: [] });
+    expect(await firstLook(deps)).toEqual({ owned: 1, orphans: [] });
   });
 
   test('leaves to a workflow that still runs what it has yet to release', async () => {
     const { deps } = setting({ owned: [machines('a', 'dead')], isRunning: true });
-    expect((await findOrphans(deps, signal)).orphans).toEqual([]);
+    expect((await firstLook(deps)).orphans).toEqual([]);
   });
 
   test('finds what an earlier life of the name left behind, though the workflow of the present one runs', async () => {
     const owned = [machines('a', 'earlier'), machines('b', 'living')];
     const { deps } = setting({ owned, uid: 'living', isRunning: true });
-    expect((await findOrphans(deps, signal)).orphans.map(({ name }) => name)).toEqual(['a']);
+    expect((await firstLook(deps)).orphans.map(({ name }) => name)).toEqual(['a']);
   });
 
   test.each([
     ['machines', { owned: new Error('page 2 of 3 failed') }],
     ['workflows', { owned: [machines('a', 'dead')], isRunning: new Error('Temporal does not answer') }],
   ])('fails as a whole when its %s are not all known', async (_, incomplete) => {
-    await expect(findOrphans(setting(incomplete).deps, signal)).rejects.toThrow(/failed|does not answer/);
+    await expect(firstLook(setting(incomplete).deps)).rejects.toThrow(/failed|does not answer/);
   });
 });
 
@@ -125,6 +136,29 @@ describe('a release', () => {
     await expect(releaseOrphan(deps, orphan, context)).rejects.toThrow('Temporal does not answer');
     expect(removed).toEqual([]);
   });
+
+  test.each([undefined, new Error('the lock stays')])(
+    'is told from its begin to its end, however it ends: %s',
+    async (problem) => {
+      const { deps } = setting({});
+      const told: string[] = [];
+      const sweeping = {
+        remove: async () => {
+          told.push('removing');
+          if (problem !== undefined) throw problem;
+          return 'gone';
+        },
+      } as unknown as Sweeping;
+      const onRelease = ({ name }: Orphan) => {
+        told.push(`${name} begins`);
+        return () => void told.push(`${name} ends`);
+      };
+      const providers = [{ name: 'karpenter', sweeping } as unknown as Machines];
+      const end = releaseOrphan({ ...deps, providers, onRelease }, orphan, context);
+      await (problem === undefined ? end : expect(end).rejects.toThrow(problem));
+      expect(told).toEqual(['a begins', 'removing', 'a ends']);
+    },
+  );
 
   test('says that the provider is no longer in use', async () => {
     const { deps, removed } = setting({});

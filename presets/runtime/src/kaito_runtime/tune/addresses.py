@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,14 +62,23 @@ class PrivateHosts:
 
     @staticmethod
     def from_environment() -> PrivateHosts:
-        """Of KAITO_DATASET_PRIVATE_HOSTS: hosts, host:port, or networks, separated by commas."""
+        """Of KAITO_DATASET_PRIVATE_HOSTS: hosts, host:port, or networks, separated by commas.
+
+        What has a slash and is no network is refused: taken for a name, it would allow nothing and nobody would know.
+        """
         names, networks = set(), []
         for entry in (part.strip().lower() for part in os.environ.get(ALLOWED_HOSTS, "").split(",")):
             if not entry:
                 continue
-            try:
-                networks.append(ipaddress.ip_network(entry, strict=False))
-            except ValueError:
+            network = _network(entry)
+            if network is not None:
+                networks.append(network)
+            elif "/" in entry:
+                raise invalid(
+                    f"{ALLOWED_HOSTS}: '{entry}' is no network",
+                    "Let the operator write for example 10.1.0.0/16, or a host without a slash.",
+                )
+            else:
                 names.add(entry)
         return PrivateHosts(frozenset(names), tuple(networks))
 
@@ -78,6 +88,16 @@ class PrivateHosts:
         if self.names & {host.lower(), bracketed.lower()}:
             return True
         return any(address.version == network.version and address in network for network in self.networks)
+
+
+def _network(entry: str) -> Network | None:
+    """An address alone, or with a number of bits; not with a mask, nor with the zone of a link-local address."""
+    if not re.fullmatch(r"[^/%]+(/[0-9]{1,3})?", entry):
+        return None
+    try:
+        return ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return None
 
 
 def resolve(host: str, port: int, allowed: PrivateHosts) -> Sequence[str]:
