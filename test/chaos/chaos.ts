@@ -175,7 +175,7 @@ function sayRound(number: number, of: number, round: RoundResult): void {
   const how = struck ? `recovered in ${((recoverMs ?? 0) / 1_000).toFixed(1)} s` : 'its moment did not come';
   const verdict = isClean(round) ? 'ok  ' : 'FAIL';
   say(`${verdict} ${number}/${of} ${fault}: ${how} (round ${(tookMs / 1_000).toFixed(1)} s)`);
-  for (const finding of findingsOf(round)) say(`       ${finding}`);
+  for (const finding of findingsOf(round)) say(`       ${finding.replaceAll('\n', '\n         ')}`);
 }
 
 function whole(least: number): (text: string) => number {

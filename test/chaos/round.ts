@@ -1,4 +1,5 @@
 /** One fault, and Workspaces that live through it. */
+import { toError } from '../../api/to-error';
 import { makeBystanders, harmed } from './bystanders';
 import { createTrigger } from './boundaries';
 import { describeFault, kindOf, type Fault, type FaultKind } from './faults';
@@ -16,7 +17,8 @@ import {
 } from './findings';
 import { LIFE, User, type Life } from './lives';
 import type { Random } from './random';
-import type { Ref } from './scene';
+import type { Ref, Scene } from './scene';
+import { situationOf } from './situation';
 import { strike } from './strike';
 
 export interface RoundResult {
@@ -67,7 +69,7 @@ export async function runRound(
   const over = begin(stage, fault, subject, random, onStruck, limit);
 
   const liesBefore = truth.lies().length;
-  const stuck = await settle(inhabitants, user, limit);
+  const stuck = await settle(scene, inhabitants, user, limit);
   const awaitsFault = fault.kind === 'kill' && struckAt === undefined;
   if (!awaitsFault) await over.done;
   calm?.();
@@ -136,7 +138,12 @@ function begin(
 }
 
 /** Lets all live to where they should be; returns who did not get there. */
-async function settle(inhabitants: readonly Inhabitant[], user: User, limit: AbortSignal): Promise<readonly string[]> {
+async function settle(
+  scene: Scene,
+  inhabitants: readonly Inhabitant[],
+  user: User,
+  limit: AbortSignal,
+): Promise<readonly string[]> {
   const late = AbortSignal.any([limit, AbortSignal.timeout(PATIENCE_MS)]);
   const lives = inhabitants.map(async (ref): Promise<readonly string[]> => {
     const life: Life = LIFE[ref.life];
@@ -146,7 +153,8 @@ async function settle(inhabitants: readonly Inhabitant[], user: User, limit: Abo
       await Promise.race([living, rejected(late)]);
       return [];
     } catch (error) {
-      return [`${ref.namespace}/${ref.name}: ${error instanceof Error ? error.message : String(error)}`];
+      const what = `${ref.namespace}/${ref.name}: ${toError(error).message}`;
+      return [[what, ...situationOf(scene, at)].join('\n')];
     }
   });
   return (await Promise.all(lives)).flat();
