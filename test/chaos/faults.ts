@@ -172,7 +172,8 @@ function* otherFaults(random: Random): Generator<Fault> {
   const skew = (hours: number): Fault => ({
     kind: 'clock-skew',
     byMs: hours * 3_600_000,
-    lastsMs: random.between(1_000, 3_000),
+    // The node lifecycle controller looks every 5 s: it sees some of them.
+    lastsMs: random.between(1_000, 6_000),
   });
   const api = (trouble: ApiTrouble): Fault => ({ kind: 'api', trouble, lastsMs: random.between(5_000, 10_000) });
   for (;;) {

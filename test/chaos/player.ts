@@ -1,11 +1,14 @@
 /**
- * Plays what simulated nodes lack: the programs in the pods of a tuning, the disks behind claims, and the registry that adapters are pushed to.
+ * Plays what simulated nodes lack: the programs in the pods of a tuning, the disks behind claims, the registry that adapters are pushed to, and that a
+ * kubelet says more than once that a pod is ready.
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { RESOURCES } from '../../kubernetes/resources';
 import { isAlreadyExists, isConflict, isNotFound } from '../../kubernetes/errors';
-import type { Job, PersistentVolumeClaim, Pod } from '../../kubernetes/objects';
-import { insist, type Ref, type Scene } from './scene';
+import { findCondition, type Job, type PersistentVolumeClaim, type Pod } from '../../kubernetes/objects';
+import { insist, isReadyNode, type Ref, type Scene } from './scene';
 
 export interface Player {
   /** How often a Workspace's training was done to its end. */
@@ -18,6 +21,9 @@ export interface Player {
 const LABEL_JOB = 'batch.kubernetes.io/job-name';
 const PUSH = /-push$/;
 const STORAGE_CLASS = 'kept';
+
+/** How often a kubelet compares what it knows of a pod with what the API server has; real ones do every 10 s. */
+const COMPARED_MS = 1_000;
 
 /** Where a Workspace of the run pushes its adapter to. */
 export function imageOf({ namespace, name }: Ref): string {
@@ -97,6 +103,29 @@ export function startPlayer(scene: Scene): Player {
     work(uid, () => (PUSH.test(jobName) ? push(ref, pod) : train(ref, job, pod)));
   };
 
+  /**
+   * Kubernetes' node controller calls a pod not ready that is bound while, as it saw up to five seconds ago, its node was not. Its kubelet says that it
+   * is; KWOK said so when it began, and says no more.
+   */
+  const playReadiness = ({ metadata: { namespace = '', name, uid } }: Pod): void => {
+    const seen = (): Pod | undefined => {
+      const pod = scene.get('pods', { namespace, name });
+      return pod?.metadata.uid === uid && isCalledNotReady(pod) ? pod : undefined;
+    };
+    if (seen() === undefined) return;
+    work(`readiness ${uid}`, async () => {
+      for (let pod = seen(); pod !== undefined; pod = seen()) {
+        if (isReadyNode(scene.get('nodes', { name: pod.spec.nodeName ?? '' }))) {
+          const conditions = pod.status?.conditions?.map((one) =>
+            one.type === 'Ready' ? { ...one, status: 'True' as const } : one,
+          );
+          await client.patchStatus(RESOURCES.pods, { namespace, name }, { metadata: { uid }, status: { conditions } });
+        }
+        await delay(COMPARED_MS, undefined, { signal });
+      }
+    });
+  };
+
   const playClaim = ({ metadata: { namespace = '', name, uid }, spec, status }: PersistentVolumeClaim): void => {
     if (spec.storageClassName !== STORAGE_CLASS || status?.phase !== 'Pending') return;
     work(uid, async () => {
@@ -119,7 +148,10 @@ export function startPlayer(scene: Scene): Player {
   };
 
   scene.onChange((kind, { type, object }) => {
-    if (kind === 'pods' && type !== 'deleted') playPod(object as Pod);
+    if (kind === 'pods' && type !== 'deleted') {
+      playPod(object as Pod);
+      playReadiness(object as Pod);
+    }
     // Its Job may be seen after the pod.
     if (kind === 'jobs' && type === 'added') scene.all('pods').forEach(playPod);
     if (kind !== 'persistentVolumeClaims') return;
@@ -138,6 +170,15 @@ export function startPlayer(scene: Scene): Player {
       await Promise.allSettled(works);
     },
   };
+}
+
+function isCalledNotReady(pod: Pod): boolean {
+  return (
+    pod.status?.phase === 'Running' &&
+    pod.metadata.deletionTimestamp === undefined &&
+    findCondition(pod, 'ContainersReady')?.status === 'True' &&
+    findCondition(pod, 'Ready')?.status === 'False'
+  );
 }
 
 function volumeOf(claimUid: string): string {
