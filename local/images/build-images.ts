@@ -5,7 +5,7 @@ import path from 'node:path';
 import { ROOT } from '../defaults';
 import { withFileLock } from '../lock';
 import type { Log } from '../programs/source';
-import { asThisMachine, openBuildah, packageEnvironment, type Buildah } from './buildah';
+import { asThisMachine, OPEN_FILES, openBuildah, packageEnvironment, type Buildah } from './buildah';
 import { checkHost, imageCache, step } from './host';
 import { filesBelow, keyOf } from './key';
 import { findLayout, writeLayout } from './layout';
@@ -200,6 +200,7 @@ async function buildRuntime(buildah: Buildah, base: string, key: string): Promis
     '--network=host',
     '--pull-never',
     '--layers=false',
+    ...OPEN_FILES,
     '--build-arg',
     `BASE_IMAGE=${base}`,
     ...(await asThisMachine()),
@@ -218,7 +219,7 @@ export async function inContainer(
   image: string,
   work: (container: string) => Promise<void>,
 ): Promise<void> {
-  const container = (await buildah.run('starting', 'from', '--pull-never', from)).trim();
+  const container = (await buildah.run('starting', 'from', '--pull-never', ...OPEN_FILES, from)).trim();
   try {
     await work(container);
     await buildah.run('keeping it', 'commit', '--quiet', '--format', 'oci', container, image);

@@ -12,6 +12,12 @@ export interface Buildah {
   has(image: string): Promise<boolean>;
 }
 
+/**
+ * For `bud` and `from`: how many files a program may have open in a `RUN`. buildah's own limit is 1,024; npm opens the cache's files of all packages at
+ * once (675 here), and more for those that it has to download.
+ */
+export const OPEN_FILES: readonly string[] = ['--ulimit', 'nofile=8192:8192'];
+
 /** This machine's certificates, which a proxy on the way may need. */
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 

@@ -8,7 +8,7 @@ import { withFileLock } from '../lock';
 import { getPrograms } from '../programs';
 import type { Log } from '../programs/source';
 import { debianImage, inContainer } from './build-images';
-import { openBuildah, type Buildah } from './buildah';
+import { OPEN_FILES, openBuildah, type Buildah } from './buildah';
 import { checkHost, imageCache, step } from './host';
 import { filesBelow, keyOf } from './key';
 import { findLayout, writeLayout } from './layout';
@@ -88,7 +88,7 @@ async function buildFrom(
   await buildah.run(
     `building ${NAMES.product}`,
     'bud',
-    ...['--isolation=chroot', '--network=host', '--pull-never', '--layers=false'],
+    ...['--isolation=chroot', '--network=host', '--pull-never', '--layers=false', ...OPEN_FILES],
     ...['--build-arg', `NODE_IMAGE=${base}`],
     ...['--volume', `${npmrc}:/usr/local/etc/npmrc:ro`, '--volume', `${cache}:/var/cache/npm`],
     ...['--volume', `${CERTIFICATES}:${CERTIFICATES}:ro`],
