@@ -1,11 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import {
-  Client,
-  Connection,
-  WorkflowNotFoundError,
-  type ConnectionOptions,
-  type WorkflowExecutionDescription,
-} from '@temporalio/client';
+import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { toError } from '../api/to-error';
 import { openDataConverter } from '../workers/encryption/data-converter';
@@ -64,16 +58,6 @@ export async function openTemporal(
       },
       { cause: error },
     );
-  }
-}
-
-/** The latest run of a workflow, also one that has ended; undefined where Temporal knows none. */
-export async function latestRun(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(workflowId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
   }
 }
 

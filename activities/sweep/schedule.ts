@@ -1,4 +1,5 @@
-import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, type Client } from '@temporalio/client';
+import { latestRun } from '../../api/latest-run';
 import { SWEEP_WORKFLOW, sweepScheduleIdOf, type SweepSettings } from '../../api/sweep';
 import { workflowIdOf, type WorkspaceRef } from '../../api/workflow';
 
@@ -41,11 +42,5 @@ const LEAST_CATCHUP_MS = 10_000;
 
 /** Whether a Workspace's workflow runs now, as the server's own record has it. */
 export async function isWorkflowRunning(client: Client, ref: WorkspaceRef): Promise<boolean> {
-  try {
-    const { status } = await client.workflow.getHandle(workflowIdOf(ref)).describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
+  return (await latestRun(client, workflowIdOf(ref)))?.status.name === 'RUNNING';
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ANNOTATION_RETRY } from '../../api/labels';
 import type { Workspace } from '../../api/workspace';
+import { latestRun } from '../../api/latest-run';
 import { workflowIdOf, type WorkspaceRef } from '../../api/workflow';
 import { RESOURCES } from '../../kubernetes/resources';
 import { nameArgument, timeoutOption } from '../arguments';
@@ -8,7 +9,6 @@ import { theWorkspace, USER_AGENT } from '../cluster';
 import type { Done } from '../exit-codes';
 import { CliError } from '../failure';
 import type { Session } from '../session';
-import { latestRun } from '../temporal';
 import { isCancelled, isSettled, until } from './wait';
 
 interface Flags {

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import type { temporal } from '@temporalio/proto';
+import { latestRun } from '../../api/latest-run';
 import { workflowIdOf, type WorkspaceRef } from '../../api/workflow';
-import { latestRun } from '../temporal';
 import type { LifeEntry } from './entry';
 import { readFailure, readRun, type Decode } from './reader';
 

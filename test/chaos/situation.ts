@@ -1,5 +1,5 @@
 /** What there is of a Workspace that did not get where it should be: enough to tell who waits for what, when nothing but this text is left. */
-import { findCondition, type Condition } from '../../kubernetes/objects';
+import { findCondition, type Condition, type KubernetesObject } from '../../kubernetes/objects';
 import type { Ref, Scene } from './scene';
 
 /** Lines, each a fact: the status, then its machines with their nodes, then its pods. */
@@ -8,12 +8,7 @@ export function situationOf(scene: Scene, ref: Ref): readonly string[] {
   if (workspace === undefined) return ['there is no such Workspace'];
   const { metadata, status } = workspace;
   const step = status?.step;
-  const told = [
-    `state ${status?.state}`,
-    `step ${step?.name}`,
-    ...(step?.cause === undefined ? [] : [step.cause]),
-    ...(step?.message === undefined ? [] : [step.message]),
-  ].join(', ');
+  const told = joined([`state ${status?.state}`, `step ${step?.name}`, step?.cause, step?.message], ', ');
   const pods = scene
     .all('pods')
     .filter(({ metadata: pod }) => pod.namespace === ref.namespace && pod.name.startsWith(`${ref.name}-`));
@@ -24,7 +19,7 @@ export function situationOf(scene: Scene, ref: Ref): readonly string[] {
       const node = scene.get('nodes', { name });
       const taints = (node?.spec?.taints ?? []).map(({ key, effect }) => `${key}:${effect}`);
       return [
-        `NodeClaim ${claim.metadata.name}${claim.metadata.deletionTimestamp === undefined ? '' : ' (being deleted)'}`,
+        nameOf(claim),
         ...conditions(claim.status?.conditions),
         `node ${name === '' ? 'none' : name}`,
         ...(node === undefined ? [] : [wordsOf(findCondition(node, 'Ready')), ...taints]),
@@ -32,13 +27,17 @@ export function situationOf(scene: Scene, ref: Ref): readonly string[] {
     }),
     ...pods.map((pod) =>
       [
-        `Pod ${pod.metadata.name}${pod.metadata.deletionTimestamp === undefined ? '' : ' (being deleted)'}`,
+        nameOf(pod),
         `phase ${pod.status?.phase}`,
         `on ${pod.spec?.nodeName ?? 'no node'}`,
         ...conditions(pod.status?.conditions),
       ].join(', '),
     ),
   ];
+}
+
+function nameOf({ kind, metadata: { name, deletionTimestamp } }: KubernetesObject): string {
+  return `${kind} ${name}${deletionTimestamp === undefined ? '' : ' (being deleted)'}`;
 }
 
 /** Those that are not as they should be. */
@@ -49,7 +48,9 @@ function conditions(all: readonly Condition[] = []): readonly string[] {
 function wordsOf(condition: Condition | undefined): string {
   if (condition === undefined) return 'Ready is not told';
   const { type, status, reason, message, lastTransitionTime } = condition;
-  return [`${type} ${status}`, reason, message, lastTransitionTime && `since ${lastTransitionTime}`]
-    .filter((part) => part !== undefined && part !== '')
-    .join(' ');
+  return joined([`${type} ${status}`, reason, message, lastTransitionTime && `since ${lastTransitionTime}`], ' ');
+}
+
+function joined(parts: readonly (string | undefined)[], by: string): string {
+  return parts.filter((part) => part !== undefined && part !== '').join(by);
 }
